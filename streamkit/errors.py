@@ -1,0 +1,181 @@
+"""
+Every exception, on one page.
+
+``except StreamkitError`` catches all of ours. A user's own exception (callback, stage, source)
+arrives unchanged. What requests, urllib3, ssl, json and http.client raise never escapes unmapped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamkit.chunk import Attempt, Chunk, Outcome, Result
+
+__all__ = [
+    "AuthenticationError",
+    "BufferClosed",
+    "BufferFull",
+    "ChunkRejected",
+    "ConcurrencyError",
+    "ConfigurationError",
+    "ConnectError",
+    "ContentBlocked",
+    "FlowError",
+    "InvalidRequest",
+    "LimitExceeded",
+    "Overloaded",
+    "ProtocolError",
+    "ProviderError",
+    "RateLimited",
+    "StreamInterrupted",
+    "StreamTimeout",
+    "StreamkitError",
+    "TransportError",
+    "TruncatedStream",
+    "UnknownProvider",
+]
+
+
+class StreamkitError(Exception):
+    """
+    The root of everything this library raises.
+
+    Attributes, None where they do not apply: ``partial`` (the Result so far, on anything raised
+    after the first byte), ``stage`` (connect, headers, body, ...), ``provider``, ``status``,
+    ``request_id``, ``stream_id``, ``attempts``, ``elapsed`` (seconds) and ``retryable``. All
+    survive pickling.
+    """
+
+    #: How a stream that ended with this error is called in Result.outcome.
+    outcome: Outcome = "failed"
+    retryable: bool = False
+
+    def __init__(self, message: str = "", **details: Any) -> None:
+        super().__init__(message)
+        self.partial: Result | None = None
+        self.stage: str | None = None
+        self.provider: str | None = None
+        self.status: int | None = None
+        self.request_id: str | None = None
+        self.stream_id: str | None = None
+        self.attempts: tuple[Attempt, ...] = ()
+        self.elapsed: float | None = None
+        for name, value in details.items():
+            setattr(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, self.__dict__
+
+
+class ConfigurationError(StreamkitError, ValueError):
+    """A bad option; raised before any thread or socket exists."""
+
+
+class UnknownProvider(ConfigurationError, LookupError):
+    """No provider has that name; the message lists those that exist."""
+
+
+class TransportError(StreamkitError):
+    """The network failed. ``__cause__`` is the error of the library below, without secrets."""
+
+    outcome: Outcome = "transport_error"
+
+
+class ConnectError(TransportError):
+    """No connection: ``kind`` is ``dns``, ``refused``, ``tls``, ``proxy``, ``resources`` or ``network``."""
+
+    kind: str = "network"
+    retryable = True
+
+
+class StreamTimeout(TransportError, TimeoutError):
+    """A clock ran out: ``clock`` says which of connect, first, content, wire, total; ``limit`` its seconds."""
+
+    outcome = "timeout"
+    clock: str = ""
+    limit: float = 0.0
+
+
+class StreamInterrupted(TransportError, ConnectionError):
+    """The connection broke before the answer was complete."""
+
+    retryable = True
+
+
+class ProtocolError(StreamkitError):
+    """Bytes that break the format; ``data`` holds the first 200."""
+
+    data: bytes = b""
+
+
+class TruncatedStream(ProtocolError):
+    """A clean end of the body, with neither a finish reason nor the provider's terminal event."""
+
+    outcome = "truncated"
+    retryable = True
+
+
+class LimitExceeded(ProtocolError):
+    """A line, event or answer over its bound: ``limit`` and ``observed``, in bytes unless it says otherwise."""
+
+    limit: int = 0
+    observed: int = 0
+
+
+class ProviderError(StreamkitError):
+    """The service said no: ``status``, ``code``, ``type``, ``body``, ``request_id``, ``retry_after``."""
+
+    outcome = "provider_error"
+    code: str | int | None = None
+    type: str | None = None
+    body: str = ""
+    retry_after: float | None = None
+
+
+class AuthenticationError(ProviderError):
+    """The key is missing, wrong, or not allowed to do this (401, 403)."""
+
+
+class RateLimited(ProviderError):
+    """Too many requests, or a quota used up (429); ``retry_after`` in seconds where the service says."""
+
+    retryable = True
+
+
+class Overloaded(ProviderError):
+    """The service is failing or too busy (5xx, 529)."""
+
+    retryable = True
+
+
+class InvalidRequest(ProviderError):
+    """The service cannot serve this request as it is (400, 404, 413, 422)."""
+
+
+class ContentBlocked(ProviderError):
+    """The service refused the prompt for its content, with an HTTP error."""
+
+
+class FlowError(StreamkitError):
+    """A buffer cannot do what was asked."""
+
+
+class BufferFull(FlowError):
+    """No room came in time."""
+
+
+class BufferClosed(FlowError):
+    """The buffer takes no more items."""
+
+
+class ChunkRejected(StreamkitError):
+    """A validator refused a chunk: ``chunk`` and ``reason``."""
+
+    outcome = "rejected"
+    chunk: Chunk | None = None
+    reason: str = ""
+
+
+class ConcurrencyError(StreamkitError, RuntimeError):
+    """Two consumers on one stream, a wait that could never end, or a stream carried into another process."""
