@@ -1,0 +1,1 @@
+"""Request -> bytes. The only folder that imports requests or urllib3."""
