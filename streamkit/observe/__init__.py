@@ -1,0 +1,6 @@
+"""Numbers about a running stream."""
+
+from streamkit.observe.metrics import Metrics, MetricsConfig
+from streamkit.observe.progress import Progress
+
+__all__ = ["Metrics", "MetricsConfig", "Progress"]

@@ -1,0 +1,1 @@
+"""Chunks -> chunks, push style (feed, flush). Pure."""
