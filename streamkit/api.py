@@ -1,0 +1,246 @@
+"""What people type: ``stream()``, ``Client``, ``close()``."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypedDict
+
+import requests
+from typing_extensions import Self, Unpack
+
+from streamkit.chunk import Attempt, Chunk, Result
+from streamkit.deadline import Timeouts
+from streamkit.errors import ConfigurationError
+from streamkit.flow.batch import BatchConfig
+from streamkit.flow.ring import BufferConfig
+from streamkit.flow.watermark import FlowConfig
+from streamkit.observe.metrics import Metrics, MetricsConfig
+from streamkit.observe.progress import Progress
+from streamkit.pipeline.hooks import HOOKS
+from streamkit.pipeline.options import LATER, Mode, StreamOptions, build_options, nearest
+from streamkit.pipeline.run import Run
+from streamkit.pipeline.source import HttpSource
+from streamkit.pipeline.stream import Stream
+from streamkit.process import on_fork
+from streamkit.providers.registry import resolve
+from streamkit.recovery.retry import RetryConfig
+from streamkit.request import build_call, conceal
+from streamkit.transport.http import HttpTransport
+
+__all__ = ["Client", "close", "stream"]
+
+Prompt = str | Sequence[Mapping[str, Any]]
+
+
+class ClientKeywords(TypedDict, total=False):
+    """Keywords that say where requests go; a Client takes them once."""
+
+    provider: str | None
+    api: str | None
+    api_key: str | None
+    base_url: str | None
+    session: requests.Session | None
+    headers: Mapping[str, str] | None
+
+
+class RequestKeywords(TypedDict, total=False):
+    """Keywords that say what is asked."""
+
+    system: str | None
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    stop: str | Sequence[str] | None
+    seed: int | None
+    tools: Sequence[Mapping[str, Any]] | None
+    tool_choice: str | Mapping[str, Any] | None
+    response_format: Mapping[str, Any] | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+
+
+class StreamKeywords(RequestKeywords, total=False):
+    """Keywords of one stream."""
+
+    mode: Mode
+    options: StreamOptions | None
+    buffer: BufferConfig | Mapping[str, Any] | int | bool
+    overflow: str | Callable[..., Any] | None
+    batch: BatchConfig | Mapping[str, Any] | bool | None
+    flow: FlowConfig | Mapping[str, Any] | bool | None
+    metrics: MetricsConfig | Mapping[str, Any] | bool | None
+    timeout: Timeouts | Mapping[str, Any] | float | bool | None
+    retry: RetryConfig | Mapping[str, Any] | bool | None
+    on_text: Callable[[str], Any] | None
+    on_chunk: Callable[[Chunk], Any] | None
+    on_batch: Callable[[list[Chunk]], Any] | None
+    on_metrics: Callable[[Metrics], Any] | None
+    on_progress: Callable[[Progress], Any] | None
+    on_error: Callable[[BaseException], Any] | None
+    on_end: Callable[[Result], Any] | None
+    on_retry: Callable[[Attempt], Any] | None
+
+
+class AllKeywords(ClientKeywords, StreamKeywords, total=False):
+    """What ``stream()`` takes."""
+
+
+_CLIENT = frozenset(ClientKeywords.__annotations__)
+_REQUEST = frozenset(RequestKeywords.__annotations__)
+_KNOWN = frozenset(AllKeywords.__annotations__) | frozenset(LATER)
+
+
+class Client:
+    """
+    Connections and settings for many streams.
+
+    >>> with Client(provider="ollama") as client:
+    ...     print(client.stream("llama3", "Hi"))  # doctest: +ELLIPSIS
+    <Stream ... ollama/llama3 not started>
+
+    Thread safety: **shared**.
+
+    Args:
+        provider: Provider name; the model is then taken verbatim.
+        api: A provider's other dialect.
+        api_key: Instead of the environment's.
+        base_url: Instead of the environment's or the provider's own.
+        session: Your own requests session: used, never closed, never changed.
+        headers: Sent with every request.
+
+    Raises:
+        ConfigurationError: An unknown keyword, or a value that cannot be right.
+    """
+
+    def __init__(self, **keywords: Unpack[ClientKeywords]) -> None:
+        conceal(keywords)
+        _check_names(keywords, _CLIENT, "Client()")
+        self._settings = {k: v for k, v in keywords.items() if v is not None and k != "session"}
+        self._transport = _transport(keywords.get("session"))
+
+    def stream(self, model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Stream:
+        """
+        One answer; see ``stream()``. Keywords given here win over the client's.
+
+        Raises:
+            ConfigurationError: Anything that cannot be sent or done, before anything is sent.
+        """
+        conceal(keywords)
+        _check_names(keywords, _KNOWN, "stream()")
+        session = keywords.get("session")
+        transport = self._transport if session is None else _transport(session)
+        return _open(transport, {**self._settings, **keywords}, model, prompt)
+
+    def close(self) -> None:
+        """Close idle connections. Streams that run go on; new ones raise ConfigurationError."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = self._settings.get("provider") or self._settings.get("base_url") or "any provider"
+        return f"<Client {where}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a client holds connections and cannot be pickled; make one on the other side")
+
+
+def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Stream:
+    """
+    Stream one answer.
+
+    Nothing is sent before the first use. Connections are pooled for the whole process.
+
+    Thread safety: **shared**.
+
+    Args:
+        model: ``provider/model``; with ``provider=`` the model alone.
+        prompt: Text, or a list of messages (mappings with ``role`` and ``content``).
+        keywords: ``provider, api, api_key, base_url, session, headers`` (where),
+            ``system, temperature, top_p, max_tokens, stop, seed, tools, tool_choice,
+            response_format, extra_body, extra_headers`` (what),
+            ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, on_*`` (how).
+
+    Raises:
+        ConfigurationError: Anything that cannot be sent or done, before anything is sent.
+        UnknownProvider: No such provider.
+    """
+    conceal(keywords)
+    return _default_client().stream(model, prompt, **keywords)
+
+
+def close() -> None:
+    """Close the process-wide client's idle connections; the next stream() makes new ones."""
+    global _default
+    with _lock:
+        client, _default = _default, None
+    if client is not None:
+        client.close()
+
+
+_default: Client | None = None
+_lock = threading.Lock()  # guards _default
+
+
+def _default_client() -> Client:
+    global _default
+    with _lock:
+        if _default is None:
+            _default = Client()
+        return _default
+
+
+def _forget_parent() -> None:
+    # In a forked child: the lock may be held by a thread that does not exist here, and the
+    # connections are the parent's.
+    global _default, _lock
+    _lock = threading.Lock()
+    _default = None
+
+
+on_fork(_forget_parent)
+atexit.register(close)
+
+
+def _transport(session: requests.Session | None) -> HttpTransport:
+    if session is not None and not isinstance(session, requests.Session):
+        raise ConfigurationError(
+            f"session must be a requests.Session, got {type(session).__name__}"
+        )
+    return HttpTransport(session)
+
+
+def _check_names(given: Mapping[str, Any], known: frozenset[str], where: str) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigurationError(
+                f"{where} has no keyword {name!r}{nearest(name, known)}; fields of the provider's "
+                "own request go into extra_body={...}"
+            )
+
+
+def _open(
+    transport: HttpTransport, given: Mapping[str, Any], model: str, prompt: Prompt
+) -> Stream:
+    where = {k: given.get(k) for k in ("provider", "api", "api_key", "base_url", "headers")}
+    target = resolve(model, **where)  # type: ignore[arg-type]
+    options = build_options(given)
+    call = build_call(target.model, prompt, {k: given.get(k) for k in _REQUEST})
+    request = target.dialect(target.endpoint).request(call)
+    run = Run(
+        HttpSource(transport, request, lambda: target.dialect(target.endpoint), options.limits),
+        options,
+        provider=target.endpoint.provider,
+        model=target.model,
+    )
+    handle = Stream(run)
+    for name in HOOKS:
+        if given.get(name) is not None:
+            handle.hook(name, given[name])
+    return handle

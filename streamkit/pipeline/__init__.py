@@ -1,0 +1,1 @@
+"""The threads, and the handle the user holds."""

@@ -1,0 +1,205 @@
+"""
+The attempt loop: open, pump, judge the ending, ask the policy whether to try again.
+
+``run()`` is a generator of chunk lists, one per network read, so the same loop serves the caller's
+own thread (``direct``) and a producer thread. It ends quietly after a list whose last chunk is
+``done``, or raises what ended the stream. Whatever was received is given out before that.
+
+Endings are decided by protocol, not by the end of the body (DESIGN.md section 2):
+
+    the provider's terminal event, or a finish reason at the end  -> complete
+    a break or a clock after a finish reason                      -> complete
+    a clean end with neither                                      -> TruncatedStream
+    a break with neither                                          -> StreamInterrupted
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from time import time
+
+from streamkit.chunk import Attempt, Chunk, Outcome
+from streamkit.errors import (
+    ProviderError,
+    StreamInterrupted,
+    StreamkitError,
+    StreamTimeout,
+    TruncatedStream,
+)
+from streamkit.latch import Latch
+from streamkit.observe.metrics import Counters
+from streamkit.pipeline.chain import Tail
+from streamkit.pipeline.source import Feed, Source
+from streamkit.providers.finish import finish_class
+from streamkit.recovery.retry import RetryPolicy
+from streamkit.transport.base import Aborted, Link
+
+__all__ = ["Attempts"]
+
+log = logging.getLogger("streamkit.pipeline")
+
+_OUTCOMES: dict[str, Outcome] = {
+    "length": "length",
+    "tool_calls": "tool_calls",
+    "content_filter": "content_filter",
+    "refusal": "refused",
+}
+
+
+class Attempts:
+    """
+    All requests of one stream, until one becomes the answer.
+
+    Thread safety: **confined** to the reading thread; ``log`` and ``headers`` may be read anywhere.
+
+    Args:
+        source: Opens each attempt.
+        tail: Records what every attempt brings.
+        link: Clocks and abort; shared by all attempts.
+        policy: Whether and when to try again; None never.
+        cancelled: Wakes a wait between attempts.
+        counters: The received side of the metrics.
+        on_retry: Called with the failed Attempt before each wait; what it raises ends the stream.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        tail: Tail,
+        link: Link,
+        policy: RetryPolicy | None,
+        cancelled: Latch,
+        counters: Counters,
+        on_retry: Callable[[Attempt], None] | None = None,
+    ) -> None:
+        self._source = source
+        self._tail = tail
+        self._link = link
+        self._policy = policy
+        self._cancelled = cancelled
+        self._counters = counters
+        self._on_retry = on_retry
+        #: One entry per finished attempt.
+        self.made: tuple[Attempt, ...] = ()
+        self.headers: Mapping[str, str] = {}
+        self.request_id: str | None = None
+        #: True once a byte of a body came: from then on errors carry a partial result.
+        self.answered = False
+
+    def run(self) -> Iterator[list[Chunk]]:
+        """Chunk lists as they come; see the top of the file."""
+        while True:
+            self._link.begin_attempt()
+            try:
+                yield from self._one()
+                return
+            except Aborted:
+                return
+            except StreamkitError as error:
+                delay = self._failed(error)
+                if delay is None:
+                    raise
+            if self._cancelled.wait(delay):
+                return
+            self._counters.retries += 1
+
+    def _one(self) -> Iterator[list[Chunk]]:
+        feed = self._source.open(self._link)
+        try:
+            self.headers, self.request_id = feed.headers, feed.request_id
+            yield from self._pump(feed)
+            outcome = self._judge(feed)
+            self.made += (Attempt(len(self.made) + 1, feed.status, feed.request_id),)
+            yield [self._tail.done(outcome, time())]
+            feed.finish()
+        finally:
+            feed.close()
+
+    def _pump(self, feed: Feed) -> Iterator[list[Chunk]]:
+        """Everything the body holds, and what was held back, whatever ends it."""
+        try:
+            yield from self._read(feed)
+        except (StreamInterrupted, StreamTimeout):
+            yield from self._held(feed)
+            if feed.finish_reason is None:
+                raise
+        except StreamkitError:
+            yield from self._held(feed)
+            raise
+        else:
+            yield from self._held(feed)
+
+    def _read(self, feed: Feed) -> Iterator[list[Chunk]]:
+        tail, clocks, counters = self._tail, self._link.clocks, self._counters
+        seen = 0
+        finishing = False
+        while not feed.finished:
+            chunks = feed.read()
+            if chunks is None:
+                return
+            self.answered = True
+            counters.bytes_received += feed.received - seen
+            seen = feed.received
+            if chunks:
+                before = tail.content
+                chunks = tail.feed(chunks, time())
+                counters.chunks_received += len(chunks)
+                if tail.content != before:
+                    counters.arrived(clocks.now())
+                    if not finishing:
+                        clocks.progressed()
+                    if not before:
+                        tail.model, tail.id = feed.names
+                if chunks:
+                    yield chunks
+                if (over := tail.over) is not None:
+                    raise over
+            if not finishing and feed.finish_reason is not None:
+                finishing = True
+                clocks.finishing()
+
+    def _held(self, feed: Feed) -> Iterator[list[Chunk]]:
+        self._tail.model, self._tail.id = feed.names
+        self._tail.finish_reason = feed.finish_reason
+        if held := self._tail.flush(time()):
+            self._counters.chunks_received += len(held)
+            yield held
+
+    def _judge(self, feed: Feed) -> Outcome:
+        tail, reason = self._tail, feed.finish_reason
+        if reason is None:
+            if not (feed.finished and tail.content):
+                what = f"after {tail.content} chunks" if tail.content else "before any content"
+                raise TruncatedStream(
+                    f"the answer ended {what}, without a finish reason", stage="body"
+                )
+            kind = "stop"
+        else:
+            kind = finish_class(reason)
+        if kind == "error":
+            raise ProviderError(f"the provider stopped with finish reason {reason!r}", stage="body")
+        if kind == "stop" and tail.has_calls:
+            return "tool_calls"  # Ollama, Gemini and old LM Studio say stop (WIRE_FORMATS.md 14)
+        if kind == "stop" and tail.has_refusal:
+            return "refused"
+        return _OUTCOMES.get(kind, "completed")
+
+    def _failed(self, error: StreamkitError) -> float | None:
+        """Note a failed attempt; seconds to wait before the next, or None to give up."""
+        delay = None
+        number = len(self.made) + 1
+        if self._policy is not None and not self._tail.content:
+            delay = self._policy.delay(
+                error, failures=number, total_left=self._link.clocks.total_left()
+            )
+        attempt = Attempt(number, error.status, error.request_id, error, delay or 0.0)
+        self.made += (attempt,)
+        self._counters.errors += 1
+        log.debug("attempt failed number=%d error=%s delay=%s", number, type(error).__name__, delay)
+        if delay is not None:
+            error.__traceback__ = None  # kept in Attempt: its frames would keep the answer alive
+            if self._on_retry is not None:
+                self._on_retry(attempt)
+        return delay

@@ -1,0 +1,243 @@
+"""
+What stands between the bytes and the ring: a head per attempt, a tail per stream.
+
+The head is a decoder and a provider: it turns the bytes of one answer into chunks, and knows when
+the provider said the last word. The tail joins, records and numbers; it outlives attempts. Both are
+push style and pure, so the caller's own thread and a producer thread drive them alike.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamkit.chunk import Chunk, Result, ToolCall, Usage
+from streamkit.errors import LimitExceeded, ProtocolError, StreamkitError
+from streamkit.pipeline.options import Limits
+from streamkit.providers.base import Provider
+from streamkit.stages.join import JoinSurrogates
+from streamkit.wire.sse import SSEDecoder
+
+__all__ = ["CONTENT", "Head", "Tail"]
+
+#: Kinds that are part of the answer: they end the ``first`` clock, and after one nothing is retried.
+CONTENT = frozenset({"text", "reasoning", "tool_call", "citation", "refusal"})
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Head:
+    """
+    The bytes of one answer -> its chunks.
+
+    ``feed`` never raises: an error waits in ``error``, so that the chunks of the events before it
+    are delivered first. A whole JSON body where an event stream was due is collected and read at
+    its end; an HTML page is refused.
+
+    Thread safety: **confined**.
+    """
+
+    def __init__(self, provider: Provider[Any], limits: Limits) -> None:
+        self.provider = provider
+        self.error: StreamkitError | None = None
+        self._decoder = provider.decoder(max_event=limits.event)
+        self._limit = limits.answer
+        self._begun = False
+        self._lead = b""
+        self._whole: list[bytes] | None = None
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[Chunk]:
+        """Bytes in any split -> chunks."""
+        if not self._begun:
+            data = self._begin(data)
+        if self._whole is not None:
+            self._collect(data)
+            return []
+        return self._read(self._decoder.feed, data)
+
+    def flush(self) -> list[Chunk]:
+        """A clean end of the body -> what the format lets it mean, and what the provider held."""
+        if self._whole is not None:
+            return self._read_whole()
+        if not self._begun:
+            return []
+        chunks = self._read(lambda _: self._decoder.flush(), b"")
+        if self.error is None:
+            chunks += self.provider.flush()
+        return chunks
+
+    def _read(self, events: Any, data: bytes) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        feed = self.provider.feed
+        try:
+            for event in events(data):
+                chunks += feed(event)
+                if self.provider.finished:
+                    break  # whatever follows the terminal event is not the answer
+        except StreamkitError as error:
+            self.error = error
+        return chunks
+
+    def _begin(self, data: bytes) -> bytes:
+        """Look at the first byte that says something: the content type does not tell (1.1)."""
+        self._lead = data = self._lead + data
+        first = data.removeprefix(_BOM).lstrip()[:1]
+        if not first:
+            if len(data) < 64:
+                return b""
+        elif first == b"<":
+            self.error = ProtocolError(
+                "an HTML page came where a stream was due: " + repr(data[:200])[1:], data=data[:200]
+            )
+        elif first in b"{[" and isinstance(self._decoder, SSEDecoder):
+            self._whole = []
+        self._begun = True
+        self._lead = b""
+        return data
+
+    def _collect(self, data: bytes) -> None:
+        assert self._whole is not None
+        self._whole.append(data)
+        self._size += len(data)
+        if self._size > self._limit:
+            self.error = LimitExceeded(
+                f"the answer is over {self._limit} bytes", limit=self._limit, observed=self._size
+            )
+
+    def _read_whole(self) -> list[Chunk]:
+        body = b"".join(self._whole or [])
+        try:
+            chunks = self.provider.whole(body)
+        except StreamkitError as error:
+            self.error = error
+            return []
+        if chunks is None:
+            self.error = ProtocolError(
+                "JSON that is no answer came where a stream was due: " + repr(body[:200])[1:],
+                data=body[:200],
+            )
+        return chunks or []
+
+
+class Tail:
+    """
+    Chunks of all attempts -> the chunks the user sees, and the Result so far.
+
+    Thread safety: **confined** to the reading thread, except ``result()``: any thread.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._join = JoinSurrogates()
+        self._limit = limits.answer
+        self._size = 0
+        self._index = 0
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._refusal: list[str] = []
+        self._citations: list[Any] = []
+        self._calls: dict[int, list[Any]] = {}
+        #: How many chunks of content were recorded.
+        self.content = 0
+        self.usage = Usage()
+        self.finish_reason: str | None = None
+        self.model: str | None = None
+        self.id: str | None = None
+
+    def feed(self, chunks: list[Chunk], wall: float) -> list[Chunk]:
+        """
+        Join, record, number. ``wall`` is epoch seconds.
+
+        Raises:
+            LimitExceeded: The answer is over its bound; what came before it is recorded.
+        """
+        chunks = self._join.feed(chunks)
+        index = self._index
+        for chunk in chunks:
+            chunk.index = index
+            chunk.timestamp = wall
+            index += 1
+            content = chunk.content
+            self._size += len(content)
+            if chunk.kind == "text":
+                self._text.append(content)
+                self.content += 1
+            else:
+                self._fold(chunk)
+        self._index = index
+        return chunks
+
+    @property
+    def over(self) -> LimitExceeded | None:
+        """The error to raise once the answer has passed its bound."""
+        if self._size <= self._limit:
+            return None
+        return LimitExceeded(
+            f"the answer is over {self._limit} characters", limit=self._limit, observed=self._size
+        )
+
+    def flush(self, wall: float) -> list[Chunk]:
+        """The end of an attempt, good or bad -> what was held back."""
+        held = self._join.flush()
+        return self.feed(held, wall) if held else held
+
+    def done(self, outcome: str, wall: float) -> Chunk:
+        """The chunk that ends a stream quietly."""
+        return Chunk(
+            "",
+            self._index,
+            wall,
+            True,
+            metadata={"outcome": outcome},
+            kind="done",
+            finish_reason=self.finish_reason,
+            model=self.model,
+            id=self.id,
+        )
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether the model asked for a tool."""
+        return bool(self._calls)
+
+    @property
+    def has_refusal(self) -> bool:
+        """Whether the model refused in words of their own channel."""
+        return bool(self._refusal)
+
+    def result(self, **known: Any) -> Result:
+        """The Result so far; ``known`` are the fields that others keep."""
+        # tuple() first: the lists may grow in the reading thread while they are joined here.
+        return Result(
+            text="".join(tuple(self._text)),
+            reasoning="".join(tuple(self._reasoning)),
+            tool_calls=tuple(
+                ToolCall(index, id, name, "".join(tuple(parts)))
+                for index, (id, name, parts) in tuple(self._calls.items())
+            ),
+            citations=tuple(self._citations),
+            refusal="".join(tuple(self._refusal)),
+            usage=self.usage,
+            finish_reason=self.finish_reason,
+            model=self.model,
+            id=self.id,
+            **known,
+        )
+
+    def _fold(self, chunk: Chunk) -> None:
+        kind = chunk.kind
+        if kind in CONTENT:
+            self.content += 1
+        if kind == "reasoning":
+            self._reasoning.append(chunk.content)
+        elif kind == "tool_call":
+            meta = chunk.metadata
+            call = self._calls.setdefault(meta["index"], ["", "", []])
+            call[0] = call[0] or meta.get("id") or ""
+            call[1] = call[1] or meta.get("name") or ""
+            call[2].append(chunk.content)
+        elif kind == "refusal":
+            self._refusal.append(chunk.content)
+        elif kind == "citation":
+            self._citations.append(chunk.metadata["citation"])
+        elif kind == "usage":
+            self.usage = chunk.metadata["usage"]

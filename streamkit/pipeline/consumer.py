@@ -1,0 +1,130 @@
+"""
+The one consumer of a run: takes chunk lists, runs the callbacks, notices the end.
+
+Every verb that gives out content drains through this class, whichever thread it runs in, so ending,
+cancelling and failing are the same for all of them.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from time import monotonic
+
+from streamkit.chunk import Chunk
+from streamkit.errors import ConcurrencyError
+from streamkit.pipeline.run import Run
+
+__all__ = ["Drain"]
+
+
+class Drain:
+    """
+    Drain one run.
+
+    Thread safety: **confined**: calls from two threads at the same moment raise ConcurrencyError.
+    """
+
+    def __init__(self, run: Run) -> None:
+        run.claim()
+        self.run = run
+        #: The ``done`` chunk, once everything before it was given out.
+        self.final: Chunk | None = None
+        self._over = False
+        self._timed = False
+        self._hooked = False
+
+    def next(self, timeout: float | None = None) -> list[Chunk] | None:
+        """
+        The next chunks; [] when none came in time, None at the end (then ``final`` may be set).
+
+        Raises:
+            BaseException: What ended the stream: its own error, or what a callback raised.
+            ConcurrencyError: Another thread is inside.
+        """
+        run = self.run
+        run.check_process()
+        if not run.draining.acquire(blocking=False):
+            raise ConcurrencyError("two threads drain one stream", stream_id=run.id)
+        run.drainer = get_ident()
+        try:
+            if not run.begun:
+                self._begin()
+            if self._hooked or self._timed:
+                chunks = self._next_hooked(timeout)
+            else:
+                chunks = self._take(timeout)
+            if chunks is None and self.final is None and not run.ended.is_set:
+                run.settle("cancelled")  # the reader stopped without a word: it was cut
+            return chunks
+        except (KeyboardInterrupt, GeneratorExit):
+            run.settle("cancelled")
+            run.cut()
+            raise
+        except BaseException as error:
+            run.fail(error)
+            raise
+        finally:
+            if run.ended.is_set:
+                run.announce()
+            run.draining.release()
+
+    def end(self) -> None:
+        """Everything was handed out: the outcome is what the reader judged."""
+        run = self.run
+        if self.final is not None:
+            run.settle(self.final.metadata["outcome"])
+        run.release()
+
+    def leave(self) -> None:
+        """The consumer is gone, maybe before the end."""
+        self.run.release()
+
+    def _begin(self) -> None:
+        run = self.run
+        hooks = run.hooks
+        hooks.begin(run.options.batch, run.options.metrics)
+        self._hooked = hooks.any_content
+        self._timed = hooks.due() is not None or bool(hooks.on_progress or hooks.on_metrics)
+        if not run.ended.is_set:
+            run.begin()
+
+    def _take(self, timeout: float | None) -> list[Chunk] | None:
+        if self._over:
+            # Let the reader say goodbye to the server; it has nothing more to give.
+            return None if self.final is None else self.run.take(0.0) and None
+        chunks = self.run.take(timeout)
+        if chunks and chunks[-1].done:
+            self.final = chunks.pop()
+            self._over = True
+            if not chunks:
+                return self._take(timeout)
+        elif chunks is None:
+            self._over = True
+        return chunks
+
+    def _next_hooked(self, timeout: float | None) -> list[Chunk] | None:
+        """The same, with callbacks, and with the timed ones called on time while nothing comes."""
+        run, hooks = self.run, self.run.hooks
+        end = None if timeout is None else monotonic() + timeout
+        while True:
+            chunks = self._take(self._patience(end))
+            if chunks:
+                hooks.deliver(chunks, self._stopped)
+            elif chunks is None:
+                hooks.flush(self._stopped)
+                if self.final is not None:
+                    hooks.deliver_final(self.final, self._stopped)
+                return None
+            hooks.tick(run.metrics, run.progress, self._stopped)
+            if chunks or (end is not None and monotonic() >= end):
+                return chunks
+
+    def _patience(self, end: float | None) -> float | None:
+        """Seconds until the caller's time or the next timed call, whichever is first."""
+        due = self.run.hooks.due()
+        if due is None or (end is not None and end < due):
+            due = end
+        return None if due is None else max(0.0, due - monotonic())
+
+    def _stopped(self) -> bool:
+        return self.run.ended.is_set

@@ -1,0 +1,84 @@
+"""The producer thread: chunk lists from the attempt loop -> the ring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from streamkit.chunk import Chunk
+from streamkit.errors import BufferClosed
+from streamkit.flow.ring import BufferConfig, StreamBuffer
+from streamkit.flow.watermark import WaterMark
+
+__all__ = ["new_ring", "produce"]
+
+#: What a lossy policy may shed (DESIGN.md 3.4).
+SHEDDABLE = frozenset({"text", "reasoning"})
+#: coalesce merges neighbours up to this many characters, then it waits (DESIGN.md 3.4).
+MERGED = 64 * 1024
+
+
+def new_ring(config: BufferConfig) -> StreamBuffer[Chunk]:
+    """A ring that knows what a chunk is."""
+    return StreamBuffer(
+        config.capacity,
+        overflow=config.overflow,
+        max_bytes=config.max_bytes,
+        size_of=_size,
+        may_shed=_may_shed,
+        merge=_merge,
+        make_gap=_gap,
+    )
+
+
+def produce(
+    reader: Iterator[list[Chunk]],
+    ring: StreamBuffer[Chunk],
+    mark: WaterMark | None,
+    failed: Callable[[BaseException], None],
+) -> None:
+    """
+    Read to the end, in this thread; the ring is closed whatever happens.
+
+    With a water mark the read pauses above it, so that TCP slows the provider, until the consumer
+    has brought the ring below the low one.
+    """
+    try:
+        for chunks in reader:
+            if chunks[-1].done:
+                ring.push_many(chunks[:-1])
+                ring.close(final=chunks[-1])
+                continue  # the reader still says goodbye to the server
+            ring.push_many(chunks)
+            if mark is not None and mark.update(ring.fill):
+                ring.wait_below(int(mark.low * ring.capacity))
+                mark.update(ring.fill)
+    except BufferClosed:
+        pass  # cancelled: nobody is left to deliver to
+    except BaseException as error:
+        failed(error)
+    finally:
+        ring.close()
+        reader.close()  # type: ignore[attr-defined]
+
+
+def _size(chunk: Chunk) -> int:
+    content = chunk.content
+    return len(content) if content.isascii() else len(content.encode("utf-8"))
+
+
+def _may_shed(chunk: Chunk) -> bool:
+    return chunk.kind in SHEDDABLE
+
+
+def _merge(old: Chunk, new: Chunk) -> Chunk | None:
+    """Two deltas of the same kind as one, or None where they must stay two."""
+    if old.kind != new.kind or old.kind not in SHEDDABLE or old.metadata or new.metadata:
+        return None
+    if len(old.content) + len(new.content) > MERGED:
+        return None
+    return replace(new, content=old.content + new.content, index=old.index)
+
+
+def _gap(lost: int) -> Chunk:
+    return Chunk(metadata={"dropped": lost}, kind="gap")

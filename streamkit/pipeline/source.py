@@ -1,0 +1,198 @@
+"""
+Where the chunks of one attempt come from.
+
+A Source opens one attempt at a time and gives a Feed, which the attempt loop pumps. Over HTTP that
+is a request, its answer's bytes and a new head; other kinds of source give chunks the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from time import time
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from streamkit.chunk import Chunk
+from streamkit.errors import ProviderError, StreamkitError, TransportError
+from streamkit.pipeline.chain import Head
+from streamkit.pipeline.options import Limits
+from streamkit.pipeline.redact import Redactor
+from streamkit.providers.base import Provider
+from streamkit.providers.failure import request_id
+from streamkit.recovery.retry import retry_after
+from streamkit.request import Request
+from streamkit.transport.base import ByteStream, Link, Transport
+
+__all__ = ["Feed", "HttpFeed", "HttpSource", "Source"]
+
+
+class Feed(Protocol):
+    """
+    The chunks of one attempt.
+
+    Thread safety: **confined** to the reading thread.
+    """
+
+    status: int | None
+    headers: Mapping[str, str]
+    request_id: str | None
+    #: Bytes of the body so far.
+    received: int
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The provider's word for why it stopped; None while it has not."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """True once the provider's terminal event came."""
+        ...
+
+    @property
+    def names(self) -> tuple[str | None, str | None]:
+        """The model that answers and the id of the answer, as far as known."""
+        ...
+
+    def read(self) -> list[Chunk] | None:
+        """The next chunks, maybe none yet; None at the end of the body. Raises what went wrong."""
+        ...
+
+    def finish(self) -> None:
+        """The answer is complete: give the connection back if that is cheap."""
+        ...
+
+    def close(self) -> None:
+        """Let everything go; idempotent."""
+        ...
+
+
+class Source(Protocol):
+    """
+    Opens attempts.
+
+    Thread safety: **confined** to the reading thread.
+    """
+
+    def open(self, link: Link) -> Feed:
+        """Begin an attempt; blocks until the headers are read."""
+        ...
+
+
+class HttpSource:
+    """
+    One request to a provider, sent as often as the attempt loop asks.
+
+    Thread safety: **confined** to the reading thread.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        request: Request,
+        new_provider: Callable[[], Provider[Any]],
+        limits: Limits,
+    ) -> None:
+        self._transport = transport
+        self._request = request
+        self._new_provider = new_provider
+        self._limits = limits
+        self.redactor = Redactor(request)
+
+    def open(self, link: Link) -> HttpFeed:
+        """
+        Send the request; an HTTP error status raises.
+
+        Raises:
+            ProviderError: The service said no.
+            TransportError: It could not be asked, or it pointed elsewhere.
+        """
+        try:
+            stream = self._transport.open(self._request, link)
+            try:
+                if not 200 <= stream.status <= 299:
+                    raise self._refused(stream)
+                provider = self._new_provider()
+                return HttpFeed(stream, Head(provider, self._limits), self.redactor)
+            except BaseException:
+                stream.close()
+                raise
+        except StreamkitError as error:
+            raise self.redactor.error(error)
+
+    def _refused(self, stream: ByteStream) -> StreamkitError:
+        status, headers = stream.status, stream.headers
+        if 300 <= status <= 399:
+            there = urlsplit(headers.get("location", "")).netloc.rpartition("@")[2] or "nowhere"
+            return TransportError(
+                f"{self._request.provider} answered {status}, a redirect to {there[:200]!r}; "
+                "redirects are not followed: they would carry the key along",
+                status=status, stage="headers", request_id=request_id(headers),
+            )  # fmt: skip
+        if status < 200:
+            return TransportError(f"{self._request.provider} answered {status}, which ends nothing")
+        body = stream.read_error_body(self._limits.error_body)
+        error: ProviderError = self._new_provider().error(status, headers, body)
+        error.retry_after = retry_after(headers, now=time())
+        error.stage = "headers"
+        return error
+
+
+class HttpFeed:
+    """
+    The answer to one request, as chunks.
+
+    Thread safety: **confined** to the reading thread.
+    """
+
+    def __init__(self, stream: ByteStream, head: Head, redactor: Redactor) -> None:
+        self.status: int | None = stream.status
+        self.headers = stream.headers
+        self.request_id = request_id(stream.headers)
+        self.received = 0
+        self._stream = stream
+        self._head = head
+        self._provider = head.provider
+        self._redactor = redactor
+        self._ended = False
+
+    @property
+    def finish_reason(self) -> str | None:
+        """See Feed."""
+        return self._provider.finish_reason
+
+    @property
+    def finished(self) -> bool:
+        """See Feed."""
+        return self._provider.finished
+
+    @property
+    def names(self) -> tuple[str | None, str | None]:
+        """See Feed."""
+        return self._provider.model, self._provider.response_id
+
+    def read(self) -> list[Chunk] | None:
+        """See Feed."""
+        error = self._head.error
+        if error is not None:
+            raise self._redactor.error(error)
+        if self._ended:
+            return None
+        try:
+            data = self._stream.read()
+        except StreamkitError as failure:
+            raise self._redactor.error(failure)
+        if data:
+            self.received += len(data)
+            return self._head.feed(data)
+        self._ended = True
+        return self._head.flush()
+
+    def finish(self) -> None:
+        """See Feed."""
+        if self._ended or self._provider.finished:
+            self._stream.finish()
+
+    def close(self) -> None:
+        """See Feed."""
+        self._stream.close()

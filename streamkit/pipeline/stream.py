@@ -1,0 +1,472 @@
+"""
+The handle a user holds: the verbs of a stream, each a few lines over one Run.
+
+A Stream is an Iterable and not an Iterator: each ``iter(s)`` is a fresh generator, so a ``break``, an
+exception in the loop body or a dropped temporary closes the stream at once, by CPython's reference
+counting, without the garbage collector.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from operator import length_hint
+from threading import current_thread, get_ident
+from time import monotonic
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
+
+from typing_extensions import Self
+
+from streamkit.chunk import Chunk, Outcome, Result
+from streamkit.errors import ConcurrencyError, ConfigurationError
+from streamkit.flow.batch import BatchConfig, ChunkBatcher
+from streamkit.observe.metrics import Metrics
+from streamkit.observe.progress import Progress
+from streamkit.pipeline.consumer import Drain
+from streamkit.pipeline.hooks import HOOKS
+from streamkit.pipeline.run import Run
+
+__all__ = ["Stream"]
+
+#: How long close() waits for a callback that is running; PROMISES.md P14 allows 250 ms.
+CLOSE_PATIENCE = 0.2
+
+
+class Stream:
+    """
+    One answer, as it comes. Made by ``stream()`` and ``Client.stream()``; nothing is sent before use.
+
+    Thread safety: **shared**. One consumer drains it (a loop, the consumer thread, or get/poll); a
+    second raises ConcurrencyError. Everything else may be called from any thread at any time.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._pull: Drain | None = None
+        self._pocket: deque[Chunk] = deque()
+        self._made_at = _caller()
+
+    # -- loops
+
+    def __iter__(self) -> Iterator[str]:
+        """
+        The text, delta by delta.
+
+        Raises, inside the loop:
+            StreamkitError: What ended the stream, after all text that arrived.
+            ConcurrencyError: The stream has another consumer.
+        """
+        run = self._run
+        if (drain := self._open()) is None:
+            return
+        rest: Iterator[Chunk] = iter(())
+        try:
+            while (chunks := drain.next()) is not None:
+                rest = iter(chunks)
+                run.counters.chunks_delivered += len(chunks)
+                for chunk in rest:
+                    if chunk.kind == "text":
+                        yield chunk.content
+                        if run.ended.is_set:
+                            return
+            drain.end()
+        finally:
+            run.counters.chunks_delivered -= length_hint(rest)
+            drain.leave()
+
+    def chunks(self) -> Iterator[Chunk]:
+        """The chunks of every kind; a quiet end adds a last one of kind ``done``."""
+        run = self._run
+        if (drain := self._open()) is None:
+            return
+        rest: Iterator[Chunk] = iter(())
+        try:
+            while (chunks := drain.next()) is not None:
+                rest = iter(chunks)
+                run.counters.chunks_delivered += len(chunks)
+                for chunk in rest:
+                    yield chunk
+                    if run.ended.is_set:
+                        return
+            drain.end()
+            if drain.final is not None:
+                yield drain.final
+        finally:
+            run.counters.chunks_delivered -= length_hint(rest)
+            drain.leave()
+
+    def batches(
+        self, size: int | None = None, *, max_wait: float | None = None
+    ) -> Iterator[list[Chunk]]:
+        """
+        The chunks in lists: as soon as ``size`` are there, or ``max_wait`` seconds after the first.
+
+        What is left at the end comes as a last, shorter list, also before an error. In ``direct``
+        mode the time is looked at when the next bytes come. Without arguments: the batch options.
+
+        Raises:
+            ConfigurationError: A size below 1, a wait that is not positive.
+        """
+        config = self._run.options.batch or BatchConfig()
+        if size is not None or max_wait is not None:
+            size = config.size if size is None else size
+            wait = config.timeout if max_wait is None else max_wait
+            config = BatchConfig(size=size, timeout=wait, min_size=1, max_size=size)
+        return self._batches(ChunkBatcher(config))
+
+    def _batches(self, batcher: ChunkBatcher[Chunk]) -> Iterator[list[Chunk]]:
+        counters = self._run.counters
+        if (drain := self._open()) is None:
+            return
+        try:
+            more = True
+            while more:
+                due = batcher.due()
+                try:
+                    chunks = drain.next(None if due is None else max(0.0, due - monotonic()))
+                except GeneratorExit:
+                    raise
+                except BaseException:
+                    for batch in batcher.flush():
+                        counters.chunks_delivered += len(batch.items)
+                        yield batch.items
+                    raise
+                if chunks is None:
+                    more = False
+                    ready = batcher.flush()
+                else:
+                    ready = batcher.feed(chunks, monotonic()) if chunks else []
+                    ready += batcher.tick(monotonic())
+                for batch in ready:
+                    counters.chunks_delivered += len(batch.items)
+                    yield batch.items
+                    if self._run.ended.is_set:
+                        return
+            drain.end()
+        finally:
+            drain.leave()
+
+    # -- one at a time
+
+    def get(self, timeout: float | None = None) -> Chunk | None:
+        """
+        The next chunk; None at the end.
+
+        In ``direct`` mode the time is looked at between network reads only.
+
+        Args:
+            timeout: Seconds to wait; None waits as long as the clocks allow.
+
+        Raises:
+            TimeoutError: Nothing came in time; the stream goes on.
+            StreamkitError: What ended the stream, once, after the last chunk.
+        """
+        if timeout is not None and timeout < 0:
+            raise ValueError(f"timeout must not be negative, got {timeout!r}")
+        if not self._pocket:
+            drain = self._puller()
+            if drain is None:
+                return None
+            chunks = drain.next(timeout)
+            if chunks is None:
+                drain.end()
+                if drain.final is None:
+                    return None
+                self._pocket.append(drain.final)
+            elif not chunks:
+                raise TimeoutError(f"no chunk within {timeout:g} s")
+            else:
+                self._pocket.extend(chunks)
+        chunk = self._pocket.popleft()
+        self._run.counters.chunks_delivered += not chunk.done
+        return chunk
+
+    def poll(self, max_items: int | None = None) -> list[Chunk]:
+        """
+        What is there now; never blocks. For timers: Tk ``after``, Qt timers, game loops.
+
+        ``[]`` means nothing now, or the end: ask ``done``. The error that ended the stream is raised
+        once, after the last chunks were given out.
+
+        Raises:
+            ConfigurationError: In ``direct`` mode, where nobody reads ahead; use ``buffered``.
+        """
+        if self._run.options.mode == "direct":
+            raise ConfigurationError("poll() needs a reading thread: use mode='buffered'")
+        if max_items is not None and max_items < 1:
+            raise ConfigurationError(f"max_items must be at least 1, got {max_items!r}")
+        pocket = self._pocket
+        while max_items is None or len(pocket) < max_items:
+            drain = self._puller()
+            if drain is None:
+                break
+            try:
+                chunks = drain.next(0.0)
+            except BaseException as error:
+                if pocket:
+                    self._raise_later = error
+                    break
+                raise
+            if chunks is None:
+                drain.end()
+                if drain.final is not None:
+                    pocket.append(drain.final)
+                    drain.final = None
+                break
+            if not chunks:
+                break
+            pocket.extend(chunks)
+        if not pocket and (later := self._raise_later) is not None:
+            self._raise_later = None
+            raise later
+        count = len(pocket) if max_items is None else min(max_items, len(pocket))
+        taken = [pocket.popleft() for _ in range(count)]
+        self._run.counters.chunks_delivered += sum(not chunk.done for chunk in taken)
+        return taken
+
+    _raise_later: BaseException | None = None
+
+    # -- callbacks
+
+    def on_text(self, call: Callable[[str], Any]) -> Self:
+        """Call with each text delta."""
+        return self.hook("on_text", call)
+
+    def on_chunk(self, call: Callable[[Chunk], Any]) -> Self:
+        """Call with each chunk, the ``done`` chunk last."""
+        return self.hook("on_chunk", call)
+
+    def on_batch(self, call: Callable[[list[Chunk]], Any]) -> Self:
+        """Call with lists of chunks, grouped by the batch options."""
+        return self.hook("on_batch", call)
+
+    def on_metrics(self, call: Callable[[Metrics], Any]) -> Self:
+        """Call every metrics interval, and once at the end."""
+        return self.hook("on_metrics", call)
+
+    def on_progress(self, call: Callable[[Progress], Any]) -> Self:
+        """Call at most ten times a second, and once at the end."""
+        return self.hook("on_progress", call)
+
+    def on_error(self, call: Callable[[BaseException], Any]) -> Self:
+        """Call once with what ended the stream, if it did not end quietly."""
+        return self.hook("on_error", call)
+
+    def on_end(self, call: Callable[[Result], Any]) -> Self:
+        """Call once with the Result, last of all, however the stream ended."""
+        return self.hook("on_end", call)
+
+    def hook(self, name: str, call: Callable[[Any], Any]) -> Self:
+        """Register a callback by name: ``s.hook("on_text", f)`` is ``s.on_text(f)``."""
+        if name not in HOOKS:
+            raise ConfigurationError(f"no callback is called {name!r}")
+        if not callable(call):
+            raise ConfigurationError(f"{name} must be callable, got {type(call).__name__}")
+        if self._run.begun:
+            raise ConcurrencyError(f"{name} must be given before the stream is used")
+        getattr(self._run.hooks, name).append(call)
+        return self
+
+    # -- a thread of its own
+
+    def start(self) -> Self:
+        """
+        Drain in a consumer thread, which owns the stream until its end; returns at once.
+
+        Raises:
+            ConcurrencyError: The stream has a consumer already.
+        """
+        drain = self._open()
+        if drain is not None:
+            self._run.start_consumer(lambda: _drain_all(drain))
+        return self
+
+    def wait(self, timeout: float | None = None) -> Result:
+        """
+        Wait for the end (starting the consumer thread if nobody drains); the Result.
+
+        Raises:
+            TimeoutError: It has not ended in time; the stream goes on.
+            BaseException: What ended it, the same object every time.
+            ConcurrencyError: Called from the thread that drains: it would wait for itself.
+        """
+        self._run.check_process()
+        if not self._run.claimed and not self._run.ended.is_set:
+            self.start()
+        return self._wait(timeout)
+
+    def result(self, timeout: float | None = None) -> Result:
+        """
+        The Result: drives the stream to its end if nobody else does; never sends twice.
+
+        After a quiet ending, a break or a cancel it returns; else it raises what the loop raised.
+
+        Raises:
+            TimeoutError: It has not ended in time; the stream goes on.
+            BaseException: What ended it, the same object every time.
+            ConcurrencyError: Called from the thread that drains: it would wait for itself.
+        """
+        run = self._run
+        run.check_process()
+        if not run.claimed and not run.ended.is_set:
+            if timeout is None:
+                drain = self._open()
+                if drain is not None:
+                    _drain_all(drain)
+            else:
+                self.start()
+        return self._wait(timeout)
+
+    def _wait(self, timeout: float | None) -> Result:
+        run = self._run
+        if timeout is not None and timeout < 0:
+            raise ValueError(f"timeout must not be negative, got {timeout!r}")
+        if not run.ended.is_set:
+            if run.drainer == get_ident():
+                raise ConcurrencyError(
+                    "this thread drains the stream: waiting here for its end would never end",
+                    stream_id=run.id,
+                )
+            if not run.ended.wait(timeout):
+                raise TimeoutError(f"the stream has not ended within {timeout:g} s")
+        if run.error is not None:
+            raise run.error
+        return run.result()
+
+    # -- stopping
+
+    def cancel(self, reason: str = "") -> None:
+        """
+        Stop now: wake every waiter, close the connection.
+
+        Idempotent; from any thread, a callback, a signal handler, ``__del__``. Outcome ``cancelled``.
+        """
+        self._run.cancel()
+
+    def close(self) -> None:
+        """cancel(), then wait up to 0.2 s for a callback of the consumer thread that is running."""
+        run = self._run
+        run.cancel()
+        thread = run.consumer
+        if thread is not None and thread is not current_thread() and not run.inherited:
+            thread.join(CLOSE_PATIENCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        run = self._run
+        if run.consumer is not None or run.ended.is_set or run.inherited:
+            return
+        begun = run.begun
+        run.cancel()
+        if begun:
+            warnings.warn(
+                f"unclosed stream {run.id}, made at {self._made_at}; iterate it to its end, use "
+                "'with', or call close()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    # -- snapshots
+
+    @property
+    def partial(self) -> Result:
+        """The Result so far; never blocks, never raises."""
+        return self._run.result()
+
+    @property
+    def metrics(self) -> Metrics:
+        """The numbers so far."""
+        return self._run.metrics()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the consumer has come."""
+        return self._run.progress()
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the last HTTP answer, names in lower case; empty before it."""
+        return self._run.headers
+
+    @property
+    def request_id(self) -> str | None:
+        """The provider's id of the request, for its support desk."""
+        return self._run.request_id
+
+    @property
+    def id(self) -> str:
+        """Our id of the stream: in log records, thread names and errors."""
+        return self._run.id
+
+    @property
+    def done(self) -> bool:
+        """Whether the stream has ended and everything was taken out."""
+        return self._run.ended.is_set and not self._pocket
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it runs."""
+        return self._run.outcome
+
+    def __repr__(self) -> str:
+        run = self._run
+        state = run.outcome or ("running" if run.begun else "not started")
+        return f"<Stream {run.id} {run.provider}/{run.model} {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a stream cannot be pickled: send its Result, or open it on the other side")
+
+    # -- inside
+
+    def _open(self) -> Drain | None:
+        """Become the consumer; None when the stream has ended already."""
+        run = self._run
+        run.check_process()
+        return None if run.ended.is_set else Drain(run)
+
+    def _puller(self) -> Drain | None:
+        """The drain that get() and poll() share."""
+        if self._pull is None:
+            self._pull = self._open()
+        elif self._run.ended.is_set:
+            self._run.check_process()
+            return None
+        return self._pull
+
+
+def _drain_all(drain: Drain) -> None:
+    """Run a stream to its end for its callbacks and its Result; wait() raises what ended it."""
+    counters = drain.run.counters
+    try:
+        while (chunks := drain.next()) is not None:
+            counters.chunks_delivered += len(chunks)
+        drain.end()
+    except (KeyboardInterrupt, SystemExit):
+        if drain.run.consumer is None:
+            raise
+    except BaseException:
+        pass  # settled: result() and wait() raise it
+    finally:
+        drain.leave()
+
+
+def _caller() -> str:
+    """file:line of the first frame outside this library: where the user made the stream."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("streamkit."):
+        frame = frame.f_back
+    return "unknown" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
