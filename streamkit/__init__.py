@@ -6,9 +6,6 @@ Stream LLM answers: synchronous, threaded, embeddable, no event loop.
 ...     print(text, end="", flush=True)
 """
 
-import logging as _logging
-import os as _os
-
 from streamkit.api import Client, close, stream
 from streamkit.chunk import Attempt, Chunk, Kind, Outcome, Result, ToolCall, Usage
 from streamkit.deadline import Timeouts
@@ -16,7 +13,6 @@ from streamkit.errors import (
     AuthenticationError,
     BufferClosed,
     BufferFull,
-    ChunkRejected,
     ConcurrencyError,
     ConfigurationError,
     ConnectError,
@@ -37,8 +33,58 @@ from streamkit.errors import (
 )
 from streamkit.flow import BatchConfig, BufferConfig, ChunkBatcher, FlowConfig, StreamBuffer
 from streamkit.observe import Metrics, MetricsConfig, Progress
-from streamkit.pipeline.options import Limits, StreamOptions
-from streamkit.pipeline.stream import Stream
-from streamkit.recovery.retry import RetryConfig
+from streamkit.pipeline import Limits, Stream, StreamOptions
+from streamkit.providers import Service, register
+from streamkit.recovery import RetryConfig
 from streamkit.request import Message
 from streamkit.version import __version__
+
+__all__ = [
+    "Attempt",
+    "AuthenticationError",
+    "BatchConfig",
+    "BufferClosed",
+    "BufferConfig",
+    "BufferFull",
+    "Chunk",
+    "ChunkBatcher",
+    "Client",
+    "ConcurrencyError",
+    "ConfigurationError",
+    "ConnectError",
+    "ContentBlocked",
+    "FlowConfig",
+    "FlowError",
+    "InvalidRequest",
+    "Kind",
+    "LimitExceeded",
+    "Limits",
+    "Message",
+    "Metrics",
+    "MetricsConfig",
+    "Outcome",
+    "Overloaded",
+    "Progress",
+    "ProtocolError",
+    "ProviderError",
+    "RateLimited",
+    "Result",
+    "RetryConfig",
+    "Service",
+    "Stream",
+    "StreamBuffer",
+    "StreamInterrupted",
+    "StreamOptions",
+    "StreamTimeout",
+    "StreamkitError",
+    "Timeouts",
+    "ToolCall",
+    "TransportError",
+    "TruncatedStream",
+    "UnknownProvider",
+    "Usage",
+    "__version__",
+    "close",
+    "register",
+    "stream",
+]

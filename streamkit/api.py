@@ -5,11 +5,11 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-import requests
 from typing_extensions import Self, Unpack
 
+from streamkit import logs
 from streamkit.chunk import Attempt, Chunk, Result
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError
@@ -29,7 +29,12 @@ from streamkit.recovery.retry import RetryConfig
 from streamkit.request import build_call, conceal
 from streamkit.transport.http import HttpTransport
 
+if TYPE_CHECKING:
+    import requests
+
 __all__ = ["Client", "close", "stream"]
+
+logs.configure()
 
 Prompt = str | Sequence[Mapping[str, Any]]
 
@@ -118,7 +123,7 @@ class Client:
         conceal(keywords)
         _check_names(keywords, _CLIENT, "Client()")
         self._settings = {k: v for k, v in keywords.items() if v is not None and k != "session"}
-        self._transport = _transport(keywords.get("session"))
+        self._transport = HttpTransport(keywords.get("session"))
 
     def stream(self, model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Stream:
         """
@@ -130,7 +135,7 @@ class Client:
         conceal(keywords)
         _check_names(keywords, _KNOWN, "stream()")
         session = keywords.get("session")
-        transport = self._transport if session is None else _transport(session)
+        transport = self._transport if session is None else HttpTransport(session)
         return _open(transport, {**self._settings, **keywords}, model, prompt)
 
     def close(self) -> None:
@@ -148,7 +153,9 @@ class Client:
         return f"<Client {where}>"
 
     def __reduce__(self) -> Any:
-        raise TypeError("a client holds connections and cannot be pickled; make one on the other side")
+        raise TypeError(
+            "a client holds connections and cannot be pickled; make one on the other side"
+        )
 
 
 def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Stream:
@@ -208,14 +215,6 @@ on_fork(_forget_parent)
 atexit.register(close)
 
 
-def _transport(session: requests.Session | None) -> HttpTransport:
-    if session is not None and not isinstance(session, requests.Session):
-        raise ConfigurationError(
-            f"session must be a requests.Session, got {type(session).__name__}"
-        )
-    return HttpTransport(session)
-
-
 def _check_names(given: Mapping[str, Any], known: frozenset[str], where: str) -> None:
     for name in given:
         if name not in known:
@@ -225,9 +224,7 @@ def _check_names(given: Mapping[str, Any], known: frozenset[str], where: str) ->
             )
 
 
-def _open(
-    transport: HttpTransport, given: Mapping[str, Any], model: str, prompt: Prompt
-) -> Stream:
+def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt: Prompt) -> Stream:
     where = {k: given.get(k) for k in ("provider", "api", "api_key", "base_url", "headers")}
     target = resolve(model, **where)  # type: ignore[arg-type]
     options = build_options(given)

@@ -53,8 +53,8 @@ class Chunk:
         done: True for the last chunk of a stream, whose kind is ``done``.
         error: Set by consumers that carry an error as a chunk; streams raise instead.
         metadata: What does not fit elsewhere: ``tool_call`` has ``index``, ``id`` and ``name``,
-            ``usage`` has ``usage`` (a Usage), ``citation`` has ``citation`` (a mapping), ``gap`` has
-            ``dropped`` (an int), ``done`` has ``outcome``.
+            ``usage`` has ``usage`` (a Usage), ``citation`` has ``citation`` (a mapping), ``gap``
+            has ``dropped`` (an int), ``done`` has ``outcome``.
         kind: What ``content`` is.
         finish_reason: The provider's own word, on the chunk that came with it.
         model: The model that answered, as the provider names it.
@@ -170,7 +170,7 @@ class Result:
         metrics: Counts, rates and times.
         cost: In US dollars, None where the price is unknown.
         attempts: Every HTTP request made, in order.
-        dropped: Chunks shed by a lossy buffer policy.
+        dropped: Chunks the consumer never got: shed by a lossy buffer policy, or left by a cancel.
     """
 
     text: str = ""

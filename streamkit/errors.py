@@ -10,13 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streamkit.chunk import Attempt, Chunk, Outcome, Result
+    from streamkit.chunk import Attempt, Outcome, Result
 
 __all__ = [
     "AuthenticationError",
     "BufferClosed",
     "BufferFull",
-    "ChunkRejected",
     "ConcurrencyError",
     "ConfigurationError",
     "ConnectError",
@@ -83,14 +82,14 @@ class TransportError(StreamkitError):
 
 
 class ConnectError(TransportError):
-    """No connection: ``kind`` is ``dns``, ``refused``, ``tls``, ``proxy``, ``resources`` or ``network``."""
+    """No connection; ``kind``: dns, refused, tls, proxy, network, resources (fds, threads)."""
 
     kind: str = "network"
     retryable = True
 
 
 class StreamTimeout(TransportError, TimeoutError):
-    """A clock ran out: ``clock`` says which of connect, first, content, wire, total; ``limit`` its seconds."""
+    """A clock ran out: ``clock`` is connect, first, content, wire or total, ``limit`` seconds."""
 
     outcome = "timeout"
     clock: str = ""
@@ -117,14 +116,14 @@ class TruncatedStream(ProtocolError):
 
 
 class LimitExceeded(ProtocolError):
-    """A line, event or answer over its bound: ``limit`` and ``observed``, in bytes unless it says otherwise."""
+    """A line, event or answer over its bound: ``limit`` and ``observed``, in bytes if not said."""
 
     limit: int = 0
     observed: int = 0
 
 
 class ProviderError(StreamkitError):
-    """The service said no: ``status``, ``code``, ``type``, ``body``, ``request_id``, ``retry_after``."""
+    """The service said no: see ``status``, ``code``, ``type``, ``body``, ``retry_after``."""
 
     outcome = "provider_error"
     code: str | int | None = None
@@ -138,7 +137,7 @@ class AuthenticationError(ProviderError):
 
 
 class RateLimited(ProviderError):
-    """Too many requests, or a quota used up (429); ``retry_after`` in seconds where the service says."""
+    """Too many requests, or a quota used up (429); ``retry_after`` seconds, if the service says."""
 
     retryable = True
 
@@ -169,13 +168,5 @@ class BufferClosed(FlowError):
     """The buffer takes no more items."""
 
 
-class ChunkRejected(StreamkitError):
-    """A validator refused a chunk: ``chunk`` and ``reason``."""
-
-    outcome = "rejected"
-    chunk: Chunk | None = None
-    reason: str = ""
-
-
 class ConcurrencyError(StreamkitError, RuntimeError):
-    """Two consumers on one stream, a wait that could never end, or a stream carried into another process."""
+    """Two consumers on one stream, a wait without end, or a stream taken into a forked process."""

@@ -87,8 +87,8 @@ class Counters:
     """
 
     __slots__ = (
-        "bytes_received", "chunks_delivered", "chunks_received", "ended", "errors", "first",
-        "last", "retries", "started",
+        "bytes_received", "chunks_delivered", "chunks_left", "chunks_received", "ended", "errors",
+        "first", "last", "retries", "started",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -99,6 +99,8 @@ class Counters:
         self.chunks_received = 0
         self.bytes_received = 0
         self.chunks_delivered = 0
+        #: Taken from the buffer and then not given out, because the consumer left.
+        self.chunks_left = 0
         self.errors = 0
         self.retries = 0
 

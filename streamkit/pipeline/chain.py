@@ -19,9 +19,11 @@ from streamkit.wire.sse import SSEDecoder
 
 __all__ = ["CONTENT", "Head", "Tail"]
 
-#: Kinds that are part of the answer: they end the ``first`` clock, and after one nothing is retried.
+#: Kinds that are part of the answer: they end the ``first`` clock, and forbid a retry.
 CONTENT = frozenset({"text", "reasoning", "tool_call", "citation", "refusal"})
 
+#: No bound of a decoder is crossed after an event by a read this short: names may have 1 KiB.
+SILENT = 1000
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -53,7 +55,12 @@ class Head:
         if self._whole is not None:
             self._collect(data)
             return []
-        return self._read(self._decoder.feed, data)
+        chunks = self._read(self._decoder.feed, data)
+        if chunks and len(data) > SILENT and self.error is None:
+            # A decoder that has events and an error gives the events first. The server may never
+            # send another byte, so ask for the error now.
+            self._read(self._decoder.feed, b"")
+        return chunks
 
     def flush(self) -> list[Chunk]:
         """A clean end of the body -> what the format lets it mean, and what the provider held."""

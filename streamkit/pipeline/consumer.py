@@ -56,12 +56,12 @@ class Drain:
             if chunks is None and self.final is None and not run.ended.is_set:
                 run.settle("cancelled")  # the reader stopped without a word: it was cut
             return chunks
-        except (KeyboardInterrupt, GeneratorExit):
-            run.settle("cancelled")
-            run.cut()
-            raise
         except BaseException as error:
-            run.fail(error)
+            if isinstance(error, KeyboardInterrupt) and run.consumer is None:
+                run.settle("cancelled")  # Ctrl-C while waiting: the user's word, not a failure
+                run.cut()
+            else:
+                run.fail(error)
             raise
         finally:
             if run.ended.is_set:
@@ -71,12 +71,14 @@ class Drain:
     def end(self) -> None:
         """Everything was handed out: the outcome is what the reader judged."""
         run = self.run
-        if self.final is not None:
-            run.settle(self.final.metadata["outcome"])
+        if self.final is not None and run.settle(self.final.metadata["outcome"]):
+            run.farewell()
         run.release()
 
-    def leave(self) -> None:
-        """The consumer is gone, maybe before the end."""
+    def leave(self, undelivered: int = 0) -> None:
+        """The consumer is gone, maybe before the end; so many chunks it took it never gave out."""
+        self.run.counters.chunks_delivered -= undelivered
+        self.run.counters.chunks_left += undelivered
         self.run.release()
 
     def _begin(self) -> None:
@@ -90,8 +92,7 @@ class Drain:
 
     def _take(self, timeout: float | None) -> list[Chunk] | None:
         if self._over:
-            # Let the reader say goodbye to the server; it has nothing more to give.
-            return None if self.final is None else self.run.take(0.0) and None
+            return None
         chunks = self.run.take(timeout)
         if chunks and chunks[-1].done:
             self.final = chunks.pop()

@@ -1,8 +1,9 @@
 """
 The user's callbacks, and the rules by which they are called.
 
-Callbacks that receive the answer (text, chunk, batch) end the stream when they raise. Those that only
-look on (metrics, progress, error, end) cannot: what they raise is logged, once per stream and kind.
+Callbacks that receive the answer (text, chunk, batch) end the stream when they raise. Those that
+only look on (metrics, progress, error, end) cannot: what they raise is logged, once per stream and
+kind.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ log = logging.getLogger("streamkit.pipeline")
 
 Callback = Callable[[Any], Any]
 HOOKS = (
-    "on_text", "on_chunk", "on_batch", "on_metrics", "on_progress", "on_error", "on_end", "on_retry",
+    "on_text", "on_chunk", "on_batch", "on_metrics",
+    "on_progress", "on_error", "on_end", "on_retry",
 )  # fmt: skip
 
 #: Progress is for people: more than ten updates a second are not seen (seeds: 100 ms).

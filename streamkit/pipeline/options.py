@@ -90,7 +90,17 @@ class StreamOptions:
 
 
 #: Keywords of DESIGN.md whose part does not exist yet: refused by name, never ignored.
-LATER = ("recovery", "units", "strip", "rate", "price", "tokenizer", "transform", "validate", "stop_when")
+LATER = (
+    "recovery",
+    "units",
+    "strip",
+    "rate",
+    "price",
+    "tokenizer",
+    "transform",
+    "validate",
+    "stop_when",
+)
 
 
 def build_options(given: Mapping[str, Any]) -> StreamOptions:
@@ -135,7 +145,8 @@ def _read(name: str, value: Any, kind: type[T]) -> T:
         for key in value:
             if key not in known:
                 raise ConfigurationError(
-                    f"{name} has no field {key!r}{nearest(str(key), known)} (it has {', '.join(known)})"
+                    f"{name} has no field {key!r}{nearest(str(key), known)} "
+                    f"(it has {', '.join(known)})"
                 )
         return kind(**value)
     raise ConfigurationError(

@@ -1,8 +1,9 @@
 """
 Taking secrets out of what a server sent back.
 
-A server may echo the key: in an error message, a body, a header. What leaves the library is searched
-for each secret of the request, by value, with plain ``str.replace``: linear, whatever the input.
+A server may echo the key: in an error message, a body, a header. What leaves the library is
+searched for each secret of the request, by value, with plain ``str.replace``: linear, whatever the
+input.
 """
 
 from __future__ import annotations

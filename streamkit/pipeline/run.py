@@ -2,14 +2,15 @@
 One running stream: what the user's handle, the reading thread and the draining thread share.
 
 Who does what. The *reader* pulls chunk lists out of the attempt loop: a producer thread that pushes
-them into the ring, or in ``direct`` mode the drainer itself. The *drainer* takes them to the user: a
-generator in the caller's thread, get()/poll(), or the consumer thread. Nobody here refers to the
+them into the ring, or in ``direct`` mode the drainer itself. The *drainer* takes them to the user:
+a generator in the caller's thread, get()/poll(), or the consumer thread. Nobody here refers to the
 user's handle, so dropping the handle is noticed at once.
 
-How it ends. ``settle()`` fixes the outcome, once, whoever comes first: the drainer when it has handed
-out everything, or ``cancel()`` from any thread. cancel() may interrupt its own thread anywhere, also
-inside a lock of ours, so on its path there are only flags, latches, tried locks and ``abort()``.
-The final callbacks run in the drainer; if none is active, in the thread that cancelled.
+How it ends. ``settle()`` fixes the outcome, once, whoever comes first: the drainer when it has
+handed out everything, or ``cancel()`` from any thread. cancel() may interrupt its own thread
+anywhere, also inside a lock of ours, so on its path there are only flags, latches, tried locks and
+``abort()``. The final callbacks run in the drainer; if none is active, in the thread that
+cancelled.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import Any
 
 from streamkit.chunk import Chunk, Outcome, Result
 from streamkit.deadline import Clocks
-from streamkit.errors import BufferClosed, ConcurrencyError, StreamkitError
+from streamkit.errors import ConcurrencyError, ConnectError, StreamkitError
 from streamkit.flow.ring import StreamBuffer
 from streamkit.flow.watermark import WaterMark
 from streamkit.latch import Latch
@@ -56,7 +57,9 @@ class Run:
     Thread safety: **shared**; what is not, says so.
     """
 
-    def __init__(self, source: HttpSource, options: StreamOptions, *, provider: str, model: str) -> None:
+    def __init__(
+        self, source: HttpSource, options: StreamOptions, *, provider: str, model: str
+    ) -> None:
         self.id = os.urandom(8).hex()
         self.provider = provider
         self.model = model
@@ -71,6 +74,7 @@ class Run:
         self.drainer: int | None = None
         self.outcome: Outcome | None = None
         self.error: BaseException | None = None
+        self.reason = ""
         self._source = source
         self._redactor = source.redactor
         self._generation = generation()
@@ -85,6 +89,7 @@ class Run:
         self._producer: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._result: Result | None = None
+        self.consumer: threading.Thread | None = None
 
     # -- life
 
@@ -145,6 +150,7 @@ class Run:
             counters=self.counters,
             on_retry=self.hooks.retrying if self.hooks.on_retry else None,
         )
+        log.debug("stream begins id=%s provider=%s model=%r", self.id, self.provider, self.model)
         remember(self)
         self._reader = self._attempts.run()
         if self.options.mode != "direct":
@@ -159,9 +165,14 @@ class Run:
         ring = self._ring = new_ring(self.options.buffer)
         mark: WaterMark | None = None
         flow = self.options.flow
-        if self.options.mode == "managed" and flow is not None and flow.enabled:
-            if self.options.buffer.overflow in ("block", "coalesce"):
-                mark = WaterMark(flow.backpressure_threshold, flow.resume_threshold)
+        if (
+            self.options.mode == "managed"
+            and flow is not None
+            and flow.enabled
+            # A lossy policy sheds instead of waiting: with the read paused it could never act.
+            and self.options.buffer.overflow in ("block", "coalesce")
+        ):
+            mark = WaterMark(flow.backpressure_threshold, flow.resume_threshold)
         self._producer = threading.Thread(
             target=self.context.copy().run,
             args=(produce, self._reader, ring, mark, self._read_failed),
@@ -169,7 +180,7 @@ class Run:
             daemon=True,
         )
         self._reader = None  # the thread owns it now
-        self._producer.start()
+        _start(self._producer)
 
     # -- draining
 
@@ -212,6 +223,7 @@ class Run:
             error.provider = error.provider or self.provider
             error.attempts = self._attempts.made
             error.request_id = error.request_id or self._attempts.request_id
+            error.stage = error.stage or ("body" if self._attempts.answered else "connect")
             error.elapsed = self._link.clocks.elapsed()
             if self._attempts.answered:
                 error.partial = self.tail.result(
@@ -235,10 +247,11 @@ class Run:
         forget(self)
         return True
 
-    def cancel(self) -> None:
+    def cancel(self, reason: str = "") -> None:
         """Stop now, from anywhere; see the top of the file."""
         if not self.settle("cancelled"):
             return
+        self.reason = reason
         self.cut()
         if not self.inherited and self.draining.acquire(blocking=False):
             try:
@@ -277,6 +290,14 @@ class Run:
             finally:
                 self.draining.release()
 
+    def farewell(self) -> None:
+        """Let the reader take leave of the server, so that the connection can serve again."""
+        if self._reader is not None and self.draining.acquire(blocking=False):
+            try:
+                next(self._reader, None)
+            finally:
+                self.draining.release()
+
     def _drop_reader(self) -> None:
         """Close the reader's connection in direct mode; only with ``draining`` held."""
         reader, self._reader = self._reader, None
@@ -286,6 +307,7 @@ class Run:
     def announce(self) -> None:
         """Run the final callbacks, once; only with ``draining`` held."""
         if self._announced.acquire(blocking=False):
+            log.debug("stream ended id=%s outcome=%s reason=%r", self.id, self.outcome, self.reason)
             self.hooks.finish(self.result, self.metrics, self.progress, self.error)
 
     def join(self, timeout: float) -> None:
@@ -293,8 +315,6 @@ class Run:
         for thread in (self._producer, self.consumer):
             if thread is not None and thread is not threading.current_thread():
                 thread.join(timeout)
-
-    consumer: threading.Thread | None = None
 
     def start_consumer(self, target: Callable[[], Any]) -> None:
         """Run ``target`` in the consumer thread, in the creator's context."""
@@ -304,7 +324,11 @@ class Run:
             name=f"streamkit-consumer-{self.id}",
             daemon=True,
         )
-        self.consumer.start()
+        try:
+            _start(self.consumer)
+        except ConnectError as error:
+            self.fail(error)
+            raise
 
     # -- snapshots, any thread
 
@@ -326,8 +350,9 @@ class Run:
 
     @property
     def dropped(self) -> int:
-        """Chunks shed by the buffer policy, or left in the buffer by a cancel."""
-        return 0 if self._ring is None else self._ring.stats().dropped
+        """Chunks the consumer never got: shed by the buffer policy, or left by a cancel."""
+        shed = 0 if self._ring is None else self._ring.stats().dropped
+        return shed + self.counters.chunks_left
 
     @property
     def request_id(self) -> str | None:
@@ -355,3 +380,13 @@ class Run:
             tokens_received=self.counters.chunks_delivered,
             elapsed=self.counters.elapsed(monotonic()),
         )
+
+
+def _start(thread: threading.Thread) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise ConnectError(
+            f"no thread for the stream: {error}; mode='direct' works without one",
+            kind="resources", retryable=False, stage="connect",
+        ) from None  # fmt: skip

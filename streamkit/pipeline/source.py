@@ -118,7 +118,8 @@ class HttpSource:
                 stream.close()
                 raise
         except StreamkitError as error:
-            raise self.redactor.error(error)
+            self.redactor.error(error)
+            raise
 
     def _refused(self, stream: ByteStream) -> StreamkitError:
         status, headers = stream.status, stream.headers
@@ -181,7 +182,8 @@ class HttpFeed:
         try:
             data = self._stream.read()
         except StreamkitError as failure:
-            raise self._redactor.error(failure)
+            self._redactor.error(failure)
+            raise
         if data:
             self.received += len(data)
             return self._head.feed(data)

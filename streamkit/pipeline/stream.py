@@ -1,9 +1,9 @@
 """
 The handle a user holds: the verbs of a stream, each a few lines over one Run.
 
-A Stream is an Iterable and not an Iterator: each ``iter(s)`` is a fresh generator, so a ``break``, an
-exception in the loop body or a dropped temporary closes the stream at once, by CPython's reference
-counting, without the garbage collector.
+A Stream is an Iterable and not an Iterator: each ``iter(s)`` is a fresh generator, so a ``break``,
+an exception in the loop body or a dropped temporary closes the stream at once, by CPython's
+reference counting, without the garbage collector.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CLOSE_PATIENCE = 0.2
 
 class Stream:
     """
-    One answer, as it comes. Made by ``stream()`` and ``Client.stream()``; nothing is sent before use.
+    One answer, as it comes, made by ``stream()`` and ``Client.stream()``. Sent at the first use.
 
     Thread safety: **shared**. One consumer drains it (a loop, the consumer thread, or get/poll); a
     second raises ConcurrencyError. Everything else may be called from any thread at any time.
@@ -74,8 +74,7 @@ class Stream:
                             return
             drain.end()
         finally:
-            run.counters.chunks_delivered -= length_hint(rest)
-            drain.leave()
+            drain.leave(undelivered=length_hint(rest))
 
     def chunks(self) -> Iterator[Chunk]:
         """The chunks of every kind; a quiet end adds a last one of kind ``done``."""
@@ -95,8 +94,7 @@ class Stream:
             if drain.final is not None:
                 yield drain.final
         finally:
-            run.counters.chunks_delivered -= length_hint(rest)
-            drain.leave()
+            drain.leave(undelivered=length_hint(rest))
 
     def batches(
         self, size: int | None = None, *, max_wait: float | None = None
@@ -188,8 +186,8 @@ class Stream:
         """
         What is there now; never blocks. For timers: Tk ``after``, Qt timers, game loops.
 
-        ``[]`` means nothing now, or the end: ask ``done``. The error that ended the stream is raised
-        once, after the last chunks were given out.
+        ``[]`` means nothing now, or the end: ask ``done``. The error that ended the stream is
+        raised once, after the last chunks were given out.
 
         Raises:
             ConfigurationError: In ``direct`` mode, where nobody reads ahead; use ``buffered``.
@@ -340,11 +338,12 @@ class Stream:
 
     def cancel(self, reason: str = "") -> None:
         """
-        Stop now: wake every waiter, close the connection.
+        Stop now: wake every waiter, close the connection. ``reason`` is for the log.
 
-        Idempotent; from any thread, a callback, a signal handler, ``__del__``. Outcome ``cancelled``.
+        Idempotent; from any thread, a callback, a signal handler, ``__del__``. The outcome is
+        ``cancelled``, unless the stream had ended.
         """
-        self._run.cancel()
+        self._run.cancel(reason)
 
     def close(self) -> None:
         """cancel(), then wait up to 0.2 s for a callback of the consumer thread that is running."""

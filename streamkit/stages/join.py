@@ -56,7 +56,9 @@ class JoinSurrogates:
             if rest := joiner.flush():
                 last = self._last[channel]
                 out.append(
-                    Chunk(rest, metadata=last.metadata, kind=last.kind, model=last.model, id=last.id)
+                    Chunk(
+                        rest, metadata=last.metadata, kind=last.kind, model=last.model, id=last.id
+                    )
                 )
         self._joiners.clear()
         self._last.clear()
