@@ -1,0 +1,69 @@
+"""
+Name, version, dependencies and entry points. Settings of tools are in pyproject.toml.
+
+The import name is ``streamkit``; that name belongs to somebody else on the package index.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+
+
+def version() -> str:
+    """Read the version without importing the package, whose dependencies may not be there yet."""
+    text = (HERE / "streamkit" / "version.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise RuntimeError('streamkit/version.py must have a line __version__ = "..."')
+    return found.group(1)
+
+
+TEST = [
+    "hypothesis>=6.100",
+    "pytest>=8.4",  # the first that fails a test for an exception in one of its threads, at once
+    "pytest-timeout>=2.3",
+    "responses>=0.25",
+    "trustme>=1.1",
+]
+DEV = [*TEST, "build>=1.2", "coverage>=7.6", "mypy>=1.13", "ruff>=0.9", "types-requests>=2.32"]
+BENCH = ["anthropic", "openai"]
+
+setup(
+    name="llm-streamkit",
+    version=version(),
+    description="Stream LLM answers from plain threaded Python: no event loop, nothing lost",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    install_requires=[
+        "requests>=2.33",  # keys stay out of the hands of netrc (fixed in 2.32.4), CVE-2026-25645
+        "urllib3>=2.7",  # decompression bombs (fixed in 2.6.0, 2.6.3, 2.7.0)
+        "typing-extensions>=4.12",  # override, Self, Unpack; older ones do not know Python 3.13
+    ],
+    extras_require={"test": TEST, "dev": DEV, "bench": BENCH},
+    packages=find_packages(include=["streamkit", "streamkit.*"]),
+    package_data={"streamkit": ["py.typed"]},
+    entry_points={
+        "console_scripts": ["streamkit = streamkit.__main__:main"],
+        "pytest11": ["streamkit = streamkit.testing.pytest_plugin"],
+    },
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Developers",
+        "License :: OSI Approved :: MIT License",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: Implementation :: CPython",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+)
