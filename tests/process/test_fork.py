@@ -70,18 +70,19 @@ def test_the_parents_streams_survive_their_children(mode: str, child: Callable[.
 def test_multiprocessing_workers_stream(
     method: str, child: Callable[..., Any], tmp_path: Any
 ) -> None:
-    script = """
+    script = f"""
 import multiprocessing
 from streamkit_worker_under_test import work
 if __name__ == "__main__":
     assert start().result().text == "one two"
     with multiprocessing.get_context({method!r}).Pool(2) as pool:
         print(pool.map(work, [URL] * 4))
-""".format(method=method)
+"""
     (tmp_path / "streamkit_worker_under_test.py").write_text(
         "import streamkit\n"
         "def work(url):\n"
-        "    return streamkit.stream('openai/x', 'hi', base_url=url, api_key='sk-test').result().text\n"
+        "    stream = streamkit.stream('openai/x', 'hi', base_url=url, api_key='sk-test')\n"
+        "    return stream.result().text\n"
     )
     script = f"sys.path.insert(0, {str(tmp_path)!r})\n" + script
     with LocalProvider([Text("one two")]) as provider:

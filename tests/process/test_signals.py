@@ -106,7 +106,7 @@ print(len(list(it)), s.outcome)
 def test_a_storm_of_signals_that_cancel_never_deadlocks(
     mode: str, child: Callable[..., Any]
 ) -> None:
-    """The handler interrupts the main thread anywhere, also inside locks of the stream it cancels."""
+    """The handler interrupts the main thread anywhere, also inside locks of that very stream."""
     script = f"""
 current = None
 fired = 0

@@ -1,0 +1,20 @@
+"""Bytes <-> events. Pure: no socket, no thread, no clock."""
+
+from streamkit.wire.encode import encode_comment, encode_event
+from streamkit.wire.jsontext import parse
+from streamkit.wire.lines import LineDecoder
+from streamkit.wire.ndjson import NDJSONDecoder
+from streamkit.wire.sse import Event, SSEDecoder
+from streamkit.wire.surrogates import SurrogateJoiner, clean
+
+__all__ = [
+    "Event",
+    "LineDecoder",
+    "NDJSONDecoder",
+    "SSEDecoder",
+    "SurrogateJoiner",
+    "clean",
+    "encode_comment",
+    "encode_event",
+    "parse",
+]
