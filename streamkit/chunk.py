@@ -48,7 +48,7 @@ class Chunk:
 
     Args:
         content: The text of the delta; for ``tool_call`` a fragment of the JSON arguments.
-        index: Position among the chunks of the stream, from 0.
+        index: Position among the chunks of the stream, from 0; -1 for a ``gap``.
         timestamp: Wall clock, epoch seconds, of the network read that brought it. Display only.
         done: True for the last chunk of a stream, whose kind is ``done``.
         error: Set by consumers that carry an error as a chunk; streams raise instead.

@@ -16,7 +16,7 @@ Endings are decided by protocol, not by the end of the body (DESIGN.md section 2
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from time import time
 
 from streamkit.chunk import Attempt, Chunk, Outcome
@@ -51,7 +51,7 @@ class Attempts:
     """
     All requests of one stream, until one becomes the answer.
 
-    Thread safety: **confined** to the reading thread; ``log`` and ``headers`` may be read anywhere.
+    Thread safety: **confined** to the reading thread; its attributes may be read anywhere.
 
     Args:
         source: Opens each attempt.
@@ -81,10 +81,10 @@ class Attempts:
         self._cancelled = cancelled
         self._counters = counters
         self._on_retry = on_retry
-        #: One entry per finished attempt.
+        #: One entry per attempt, the present one included once its headers are read.
         self.made: tuple[Attempt, ...] = ()
-        self.headers: Mapping[str, str] = {}
         self.request_id: str | None = None
+        self._number = 0
         #: True once a byte of a body came: from then on errors carry a partial result.
         self.answered = False
 
@@ -92,6 +92,8 @@ class Attempts:
         """Chunk lists as they come; see the top of the file."""
         while True:
             self._link.begin_attempt()
+            self._number += 1
+            self.request_id = None
             try:
                 yield from self._one()
                 return
@@ -108,10 +110,10 @@ class Attempts:
     def _one(self) -> Iterator[list[Chunk]]:
         feed = self._source.open(self._link)
         try:
-            self.headers, self.request_id = feed.headers, feed.request_id
+            self.request_id = feed.request_id
+            self.made += (Attempt(self._number, feed.status, feed.request_id),)
             yield from self._pump(feed)
             outcome = self._judge(feed)
-            self.made += (Attempt(len(self.made) + 1, feed.status, feed.request_id),)
             yield [self._tail.done(outcome, time())]
             feed.finish()
         finally:
@@ -189,13 +191,16 @@ class Attempts:
     def _failed(self, error: StreamkitError) -> float | None:
         """Note a failed attempt; seconds to wait before the next, or None to give up."""
         delay = None
-        number = len(self.made) + 1
+        number = self._number
         if self._policy is not None and not self._tail.content:
             delay = self._policy.delay(
                 error, failures=number, total_left=self._link.clocks.total_left()
             )
-        attempt = Attempt(number, error.status, error.request_id, error, delay or 0.0)
-        self.made += (attempt,)
+        # An error inside a stream has no status of its own; the answer it came in had one.
+        status = error.status or next((begun.status for begun in self.made[number - 1 :]), None)
+        self.request_id = error.request_id or self.request_id
+        attempt = Attempt(number, status, self.request_id, error, delay or 0.0)
+        self.made = (*self.made[: number - 1], attempt)
         self._counters.errors += 1
         log.debug("attempt failed number=%d error=%s delay=%s", number, type(error).__name__, delay)
         if delay is not None:

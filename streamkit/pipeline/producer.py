@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from time import time
 
 from streamkit.chunk import Chunk
 from streamkit.errors import BufferClosed
@@ -81,4 +82,5 @@ def _merge(old: Chunk, new: Chunk) -> Chunk | None:
 
 
 def _gap(lost: int) -> Chunk:
-    return Chunk(metadata={"dropped": lost}, kind="gap")
+    # A gap is not one of the chunks that were numbered.
+    return Chunk("", -1, time(), metadata={"dropped": lost}, kind="gap")

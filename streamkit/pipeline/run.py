@@ -362,7 +362,7 @@ class Run:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the last answer, without secrets."""
-        return {} if self._attempts is None else self._redactor.headers(self._attempts.headers)
+        return self._redactor.headers(self._source.headers)
 
     def metrics(self) -> Metrics:
         """The numbers so far."""

@@ -34,7 +34,6 @@ class Feed(Protocol):
     """
 
     status: int | None
-    headers: Mapping[str, str]
     request_id: str | None
     #: Bytes of the body so far.
     received: int
@@ -71,8 +70,11 @@ class Source(Protocol):
     """
     Opens attempts.
 
-    Thread safety: **confined** to the reading thread.
+    Thread safety: **confined** to the reading thread; ``headers`` may be read anywhere.
     """
+
+    #: Of the last answer, an error included; names in any case.
+    headers: Mapping[str, str]
 
     def open(self, link: Link) -> Feed:
         """Begin an attempt; blocks until the headers are read."""
@@ -98,6 +100,7 @@ class HttpSource:
         self._new_provider = new_provider
         self._limits = limits
         self.redactor = Redactor(request)
+        self.headers: Mapping[str, str] = {}
 
     def open(self, link: Link) -> HttpFeed:
         """
@@ -109,6 +112,7 @@ class HttpSource:
         """
         try:
             stream = self._transport.open(self._request, link)
+            self.headers = stream.headers
             try:
                 if not 200 <= stream.status <= 299:
                     raise self._refused(stream)
@@ -148,7 +152,6 @@ class HttpFeed:
 
     def __init__(self, stream: ByteStream, head: Head, redactor: Redactor) -> None:
         self.status: int | None = stream.status
-        self.headers = stream.headers
         self.request_id = request_id(stream.headers)
         self.received = 0
         self._stream = stream
