@@ -1,0 +1,91 @@
+"""
+Base URLs: what is refused before any request is made, and the forms OLLAMA_HOST may have.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+from streamkit.errors import ConfigurationError
+
+__all__ = ["checked_base_url", "ollama_url"]
+
+#: Characters that make URL readers disagree about where the host ends.
+_FORBIDDEN = frozenset('\\<>"^`{|}')
+
+OLLAMA_PORT = 11434
+
+
+def checked_base_url(url: str, source: str = "base_url") -> str:
+    """
+    The URL without its trailing slashes.
+
+    No message quotes the URL: it may hold a password.
+
+    Args:
+        url: Scheme, host, perhaps port and path; nothing else.
+        source: What to call it in errors: the argument, or the environment variable.
+
+    Raises:
+        ConfigurationError: Not http or https; no host; a user name, query, fragment or bad port;
+            a blank, a control character, or one outside ASCII. Source: PROMISES.md S5.
+    """
+    if not isinstance(url, str) or not all("!" <= c <= "~" and c not in _FORBIDDEN for c in url):
+        raise ConfigurationError(
+            f"{source} must be an ASCII URL without blanks or control characters"
+        )
+    if "@" in url.split("?")[0]:
+        raise ConfigurationError(f"{source} must not hold a user name or password; use api_key=")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        if "[" in parts.netloc:
+            ip_address(host or "")  # urlsplit checks what is in brackets since Python 3.11 only
+    except ValueError:
+        raise ConfigurationError(f"{source} has a malformed host or port") from None
+    if parts.scheme not in ("http", "https"):
+        raise ConfigurationError(f"{source} must begin with http:// or https://")
+    if not host or port == 0:
+        raise ConfigurationError(f"{source} must name a host, and a port above 0 if any")
+    if "?" in url or "#" in url:
+        raise ConfigurationError(f"{source} must not have a query or a fragment")
+    return url.rstrip("/")
+
+
+def ollama_url(host: str) -> str:
+    """
+    OLLAMA_HOST -> a base URL: any part may be left out.
+
+    >>> ollama_url("192.168.0.2"), ollama_url("https://example.com"), ollama_url(":8080")
+    ('http://192.168.0.2:11434', 'https://example.com:443', 'http://127.0.0.1:8080')
+
+    The port is 11434, but 80 or 443 where a scheme is written, as in Ollama's own client.
+    """
+    scheme, mark, rest = host.strip().partition("://")
+    if not mark:
+        scheme, rest = "http", scheme
+        default = OLLAMA_PORT
+    else:
+        default = {"http": 80, "https": 443}.get(scheme, OLLAMA_PORT)
+    authority, _, path = rest.partition("/")
+    authority = _bracketed(authority)
+    try:
+        parts = urlsplit(f"//{authority}")
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        raise ConfigurationError("OLLAMA_HOST has a malformed host or port") from None
+    if "@" in authority:
+        raise ConfigurationError("OLLAMA_HOST must not hold a user name or password")
+    name = _bracketed(name or "127.0.0.1")
+    path = path.strip("/")
+    return f"{scheme}://{name}:{port or default}" + (f"/{path}" if path else "")
+
+
+def _bracketed(host: str) -> str:
+    """An IPv6 address in its brackets, in its short form; any other text as it is."""
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return host
+    return f"[{address}]" if isinstance(address, IPv6Address) else host

@@ -1,0 +1,222 @@
+"""
+Anthropic Messages: the stream of content blocks.
+
+Each event names its type in the JSON; the SSE event name repeats it and is not asked. Blocks are
+told apart by index. Only ``tool_use`` blocks are calls for the user's side: what the service runs
+itself (``server_tool_use``, ``mcp_tool_use``) streams its input the same way and is left out.
+
+Source: WIRE_FORMATS.md section 4. What goes out is in anthropic_messages.py.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from streamkit.chunk import Chunk
+from streamkit.errors import ConfigurationError
+from streamkit.providers.anthropic_messages import choice_of, convert_messages, convert_tool
+from streamkit.providers.base import Decoder, Endpoint
+from streamkit.providers.build import build_request, without_none
+from streamkit.providers.dialect import Dialect, parse_object
+from streamkit.providers.usage import MESSAGES, read_usage
+from streamkit.request import Call, Request
+from streamkit.wire.jsontext import parse
+from streamkit.wire.sse import SSEDecoder
+
+if TYPE_CHECKING:
+    from streamkit.wire.sse import Event
+
+__all__ = ["AnthropicMessages"]
+
+VERSION = "2023-06-01"
+
+#: The API wants a limit in every request. This is the most that every model since Claude 3 takes;
+#: an answer that reaches it ends with the outcome ``length``, so that the cut is seen.
+MAX_TOKENS = 4096
+
+
+class AnthropicMessages(Dialect):
+    """
+    The messages dialect.
+
+    A thinking signature comes as a reasoning chunk without content, with ``signature`` in its
+    metadata; a redacted thinking block likewise, with ``redacted``. Both are to be sent back.
+
+    Thread safety: **confined**; one instance reads one attempt.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self._counts: dict[str, Any] = {}
+
+    def request(self, call: Call) -> Request:
+        """
+        ``POST {base}/v1/messages``.
+
+        Messages, tools and tool_choice in OpenAI's form are converted, all else is sent as it is.
+
+        Raises:
+            ConfigurationError: The call asks for what the API has not (seed, response_format), or
+                a message cannot be converted or sent.
+        """
+        for name in ("seed", "response_format"):
+            if getattr(call, name) is not None:
+                raise ConfigurationError(
+                    f"anthropic messages has no {name}; its own fields go in extra_body"
+                )
+        system, messages = convert_messages(call.system, call.messages)
+        body = without_none(
+            model=call.model,
+            max_tokens=MAX_TOKENS if call.max_tokens is None else call.max_tokens,
+            system=system,
+            messages=messages,
+            stream=True,
+            temperature=call.temperature,
+            top_p=call.top_p,
+            stop_sequences=call.stop,
+            tools=call.tools and [convert_tool(tool) for tool in call.tools],
+            tool_choice=choice_of(call.tool_choice),
+        )
+        headers = {"Accept": "text/event-stream", "anthropic-version": VERSION}
+        if self.endpoint.api_key is not None:
+            headers["x-api-key"] = self.endpoint.api_key
+        return build_request(self.endpoint, "/v1/messages", headers, body, call)
+
+    def decoder(self, *, max_event: int) -> Decoder[Event]:
+        """Server-sent events."""
+        return SSEDecoder(max_event=max_event)
+
+    def feed(self, event: Event) -> list[Chunk]:
+        """
+        One event -> its chunks; an unknown type gives none.
+
+        Raises:
+            ProviderError: The event is an error.
+            ProtocolError: The event is not JSON.
+        """
+        data = event.data
+        if data[:1] != "{" or event.event == "error":
+            return self._read_odd(event)
+        frame = parse(data)
+        # Nearly every event of an answer; read without the questions asked of all others below.
+        if frame.get("type") == "content_block_delta":
+            delta, id = frame.get("delta"), self.response_id
+            if delta.__class__ is dict and delta.get("type") == "text_delta":
+                text = delta.get("text")
+                if text and text.__class__ is str:
+                    return [Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model, id)]
+        return self._read(frame)
+
+    def whole(self, body: bytes) -> list[Chunk] | None:
+        """
+        A ``message`` object -> its chunks; None if the body is not one.
+
+        Raises:
+            ProviderError: The body is an error object.
+        """
+        message = parse_object(body)
+        if message is None:
+            return None
+        if message.get("error"):
+            raise self._failure(message)
+        blocks = message.get("content")
+        if message.get("type") != "message" or not isinstance(blocks, list):
+            return None
+        self._identify(message.get("model"), message.get("id"))
+        chunks: list[Chunk] = []
+        for index, block in enumerate(blocks):
+            if isinstance(block, dict):
+                chunks += self._start_block(index, block)
+        chunks += self._merge_usage(message.get("usage"))
+        self._finish(message.get("stop_reason"), chunks)
+        self.finished = True
+        return chunks
+
+    def _read_odd(self, event: Event) -> list[Chunk]:
+        data = event.data.strip()
+        if event.event == "error":
+            raise self._failure(data)
+        frame = parse(data) if data else None
+        return self._read(frame) if isinstance(frame, dict) else []
+
+    def _read(self, frame: dict[str, Any]) -> list[Chunk]:
+        kind = frame.get("type")
+        if kind == "error" or frame.get("error"):
+            raise self._failure(frame)
+        if kind == "content_block_delta":
+            return self._read_delta(_index(frame), _object(frame.get("delta")))
+        if kind == "content_block_start":
+            return self._start_block(_index(frame), _object(frame.get("content_block")))
+        if kind == "message_start":
+            message = _object(frame.get("message"))
+            self._identify(message.get("model"), message.get("id"))
+            return self._merge_usage(message.get("usage"))
+        if kind == "message_delta":
+            chunks = self._merge_usage(frame.get("usage"))
+            self._finish(_object(frame.get("delta")).get("stop_reason"), chunks)
+            return chunks
+        if kind == "message_stop":
+            self.finished = True
+        return []
+
+    def _start_block(self, index: int | None, block: dict[str, Any]) -> list[Chunk]:
+        """A block's beginning, which in a whole answer is all of it."""
+        kind = block.get("type")
+        if kind == "tool_use":
+            call = self._calls.open(index)
+            call.learn(id=block.get("id"), name=block.get("name"))
+            given = block.get("input")  # full at the start only in programmatic calls
+            return [self._call_chunk(call, json.dumps(given, ensure_ascii=False) if given else "")]
+        if kind == "redacted_thinking":
+            return [self._chunk("", "reasoning", {"redacted": block.get("data")})]
+        chunks = []
+        if kind == "thinking":
+            chunks += self._read_delta(index, {**block, "type": "thinking_delta"})
+            chunks += self._read_delta(index, {**block, "type": "signature_delta"})
+        elif kind == "text":
+            chunks += self._read_delta(index, {**block, "type": "text_delta"})
+            citations = block.get("citations")
+            for citation in citations if isinstance(citations, list) else ():
+                delta = {"type": "citations_delta", "citation": citation}
+                chunks += self._read_delta(index, delta)
+        return chunks
+
+    def _read_delta(self, index: int | None, delta: dict[str, Any]) -> list[Chunk]:
+        kind = delta.get("type")
+        if kind == "input_json_delta":
+            call, fragment = self._calls.get(index), _string(delta.get("partial_json"))
+            return [self._call_chunk(call, fragment)] if call and fragment else []
+        if kind == "thinking_delta":
+            thinking = _string(delta.get("thinking"))
+            return [self._chunk(thinking, "reasoning")] if thinking else []
+        if kind == "text_delta":
+            text = _string(delta.get("text"))
+            return [self._chunk(text, "text")] if text else []
+        if kind == "signature_delta":
+            signature = _string(delta.get("signature"))
+            return [self._chunk("", "reasoning", {"signature": signature})] if signature else []
+        if kind == "citations_delta":
+            citation = _object(delta.get("citation"))
+            return [self._chunk("", "citation", {"citation": citation})] if citation else []
+        return []
+
+    def _merge_usage(self, usage: Any) -> list[Chunk]:
+        """The counts of message_start, overlaid by those of each message_delta."""
+        if not isinstance(usage, dict):
+            return []
+        self._counts.update((key, value) for key, value in usage.items() if value is not None)
+        return self._report_usage(read_usage(self._counts, MESSAGES))
+
+
+def _index(frame: dict[str, Any]) -> int | None:
+    index = frame.get("index")
+    return index if isinstance(index, int) else None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _string(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,110 @@
+"""
+What a provider is: pure mapping from a Call to a Request, and from wire events to chunks.
+
+One instance reads one attempt, so a dialect keeps its state (open tool calls, ids, the finish
+reason) in plain attributes. Nothing here does I/O, reads a clock or starts a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+from streamkit.chunk import Chunk
+from streamkit.errors import ProviderError
+from streamkit.request import Call, Request, Secret
+
+__all__ = ["Decoder", "Endpoint", "Provider"]
+
+E = TypeVar("E")
+
+
+class Decoder(Protocol[E]):
+    """Bytes in any split -> events; the split never changes the events."""
+
+    def feed(self, data: bytes) -> list[E]:
+        """Take bytes, give the events that are complete now."""
+        ...
+
+    def flush(self) -> list[E]:
+        """End of input: what the format still allows to count."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """
+    Where a dialect's requests go, and with which key.
+
+    Thread safety: **immutable**.
+
+    Args:
+        provider: The name users type and errors show.
+        base_url: Without a trailing slash.
+        api_key: None where the service needs none.
+        headers: Sent with each request, above the dialect's own.
+    """
+
+    provider: str
+    base_url: str
+    api_key: Secret | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Provider(Protocol, Generic[E]):
+    """
+    One dialect reading one attempt.
+
+    ``finish_reason`` is the last non-null raw value seen; ``finished`` is True once the terminal
+    event came, after which nothing more is fed; ``model`` and ``response_id`` are the first
+    non-empty ones.
+    """
+
+    endpoint: Endpoint
+    finish_reason: str | None
+    finished: bool
+    model: str | None
+    response_id: str | None
+
+    def request(self, call: Call) -> Request:
+        """
+        The HTTP request for a call.
+
+        Raises:
+            ConfigurationError: The dialect cannot express the call.
+        """
+        ...
+
+    def decoder(self, *, max_event: int) -> Decoder[E]:
+        """A new decoder for this dialect's framing."""
+        ...
+
+    def feed(self, event: E) -> list[Chunk]:
+        """
+        One wire event -> chunks, in order.
+
+        Raises:
+            ProviderError: The event is an error; chunks of earlier events stay valid.
+            ProtocolError: The event is not what the format allows.
+        """
+        ...
+
+    def flush(self) -> list[Chunk]:
+        """End of the body -> what was still held."""
+        ...
+
+    def whole(self, body: bytes) -> list[Chunk] | None:
+        """
+        A complete JSON answer where a stream was due -> its chunks; None if it is not one.
+
+        Sets finish_reason, model and response_id like feed().
+
+        Raises:
+            ProviderError: The body is an error object.
+        """
+        ...
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """An HTTP error response -> the exception for it; never raises, whatever the body is."""
+        ...

@@ -1,0 +1,68 @@
+"""
+The tool calls of one answer while they stream in.
+
+Providers name a call by position, by id or by content block, and repeat or blank out its id and
+name in later fragments; here a call is opened once and its first non-empty id and name stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from streamkit.wire.surrogates import clean
+
+__all__ = ["OpenCall", "OpenCalls"]
+
+
+class OpenCall:
+    """
+    One call: its place in the answer, and what is known of it so far.
+
+    Thread safety: **confined**.
+    """
+
+    __slots__ = ("id", "index", "name")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.id = ""
+        self.name = ""
+
+    def learn(self, *, id: Any = None, name: Any = None) -> None:
+        """Keep the first id and the first name that say something."""
+        self.id = self.id or word(id)
+        self.name = self.name or word(name)
+
+    def metadata(self) -> dict[str, Any]:
+        """What a ``tool_call`` chunk carries beside the fragment."""
+        return {"index": self.index, "id": self.id, "name": self.name}
+
+
+class OpenCalls:
+    """
+    All calls of one answer, in order of first sight.
+
+    Thread safety: **confined**.
+    """
+
+    def __init__(self) -> None:
+        self._by_key: dict[Hashable, OpenCall] = {}
+        self._count = 0
+
+    def open(self, *keys: Hashable) -> OpenCall:
+        """A new call, found from now on under each key; a key taken over leaves the older call."""
+        call = OpenCall(self._count)
+        self._count += 1
+        for key in keys:
+            self._by_key[key] = call
+        return call
+
+    def get(self, key: Hashable) -> OpenCall | None:
+        """The call last opened under that key."""
+        return self._by_key.get(key)
+
+
+def word(value: Any) -> str:
+    """An id or name as sent, or ``""`` where it says nothing; ``"null"`` is Mistral's way."""
+    return clean(value) if isinstance(value, str) and value != "null" else ""

@@ -1,0 +1,85 @@
+"""
+What the dialects of this folder share: the state of one answer, and how its oddities are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from streamkit.chunk import Chunk, Kind, Usage
+from streamkit.errors import ProtocolError, ProviderError
+from streamkit.providers.base import Endpoint
+from streamkit.providers.calls import OpenCall, OpenCalls
+from streamkit.providers.failure import http_failure, stream_failure
+from streamkit.wire.jsontext import parse
+from streamkit.wire.surrogates import clean
+
+__all__ = ["Dialect"]
+
+
+class Dialect:
+    """
+    The half of the Provider protocol that does not depend on the wire format.
+
+    Thread safety: **confined**; one instance reads one attempt.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.finish_reason: str | None = None
+        self.finished = False
+        self.model: str | None = None
+        self.response_id: str | None = None
+        self._calls = OpenCalls()
+        self._usage = Usage()
+
+    def flush(self) -> list[Chunk]:
+        """Nothing is ever held back."""
+        return []
+
+    def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
+        """An HTTP error response -> the exception for it; never raises."""
+        return http_failure(self.endpoint, status, headers, body)
+
+    def _failure(self, frame: Any) -> ProviderError:
+        return stream_failure(self.endpoint, frame)
+
+    def _chunk(self, content: str, kind: Kind, metadata: dict[str, Any] | None = None) -> Chunk:
+        # By position: keywords cost twice as much (1.0 us against 0.5, measured, CPython 3.11).
+        return Chunk(
+            content, 0, 0.0, False, None, metadata or {}, kind, None, self.model, self.response_id
+        )
+
+    def _call_chunk(self, call: OpenCall, fragment: str) -> Chunk:
+        return self._chunk(fragment, "tool_call", call.metadata())
+
+    def _identify(self, model: Any, response_id: Any) -> None:
+        """The first model and id that say something stay."""
+        if not self.model and isinstance(model, str):
+            self.model = clean(model) or None
+        if not self.response_id and isinstance(response_id, str):
+            self.response_id = clean(response_id) or None
+
+    def _report_usage(self, usage: Usage) -> list[Chunk]:
+        """A usage chunk, unless it repeats the one before (Perplexity sends it with each delta)."""
+        if usage == self._usage:
+            return []
+        self._usage = usage
+        return [self._chunk("", "usage", {"usage": usage})]
+
+    def _finish(self, reason: Any, chunks: list[Chunk]) -> None:
+        """The last reason that says something stays, and goes on the last chunk it came with."""
+        if isinstance(reason, str) and reason:
+            self.finish_reason = clean(reason)
+            if chunks:
+                chunks[-1].finish_reason = self.finish_reason
+
+
+def parse_object(body: bytes) -> dict[str, Any] | None:
+    """A body that is one JSON object -> its members; None if it is anything else."""
+    try:
+        value = parse(body.decode("utf-8", "replace").lstrip("\ufeff"))
+    except ProtocolError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,192 @@
+"""
+Ollama's own chat API: one JSON object a line, the last with ``done: true`` and the counts.
+
+Source: WIRE_FORMATS.md section 10.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from streamkit.chunk import Chunk
+from streamkit.errors import ConfigurationError
+from streamkit.providers.base import Decoder
+from streamkit.providers.build import build_request, without_none
+from streamkit.providers.dialect import Dialect, parse_object
+from streamkit.providers.parts import arguments_of, image_url_of, split_data_url
+from streamkit.providers.usage import OLLAMA, read_usage
+from streamkit.request import Call, Request, Secret
+from streamkit.wire.jsontext import parse
+from streamkit.wire.ndjson import NDJSONDecoder
+
+__all__ = ["OllamaChat"]
+
+
+class OllamaChat(Dialect):
+    """
+    The dialect of ``/api/chat``. Tool calls come whole; the finish reason of one is ``stop``.
+
+    Thread safety: **confined**; one instance reads one attempt.
+    """
+
+    def request(self, call: Call) -> Request:
+        """
+        ``POST {base}/api/chat``. ``think``, ``keep_alive`` and further options: ``extra_body``.
+
+        Raises:
+            ConfigurationError: A tool_choice other than ``auto``, an image that is no data URL
+                (the server fetches none), or a message that cannot be converted or sent.
+        """
+        if call.tool_choice not in (None, "auto"):
+            raise ConfigurationError("ollama has no tool_choice; give it fewer tools instead")
+        options = without_none(
+            num_predict=call.max_tokens,
+            temperature=call.temperature,
+            top_p=call.top_p,
+            seed=call.seed,
+            stop=call.stop,
+        )
+        body = without_none(
+            model=call.model,
+            messages=convert_messages(call.system, call.messages),
+            stream=True,
+            tools=call.tools,
+            format=_format(call.response_format),
+            options=options or None,
+        )
+        headers = {"Accept": "application/x-ndjson"}
+        if self.endpoint.api_key is not None:
+            headers["Authorization"] = Secret(f"Bearer {self.endpoint.api_key}")
+        return build_request(self.endpoint, "/api/chat", headers, body, call)
+
+    def decoder(self, *, max_event: int) -> Decoder[str]:
+        """One JSON text per line."""
+        return NDJSONDecoder(max_event=max_event)
+
+    def feed(self, event: str) -> list[Chunk]:
+        """
+        One line -> its chunks.
+
+        Raises:
+            ProviderError: The line is an error.
+            ProtocolError: The line is not JSON.
+        """
+        frame = parse(event)
+        if frame.__class__ is not dict:
+            return []
+        # Nearly every line of an answer: text, not done, nothing else.
+        message = frame.get("message")
+        if frame.get("done") is False and self.model and message.__class__ is dict:
+            text = message.get("content")
+            if text and text.__class__ is str and len(message) == 2 and "role" in message:
+                return [Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model)]
+        return self._read(frame)
+
+    def whole(self, body: bytes) -> list[Chunk] | None:
+        """
+        An answer made without streaming -> its chunks; None if the body is not one.
+
+        Raises:
+            ProviderError: The body is an error object.
+        """
+        frame = parse_object(body)
+        if frame is None or not (frame.get("error") or isinstance(frame.get("message"), dict)):
+            return None
+        return self._read(frame)
+
+    def _read(self, frame: dict[str, Any]) -> list[Chunk]:
+        if frame.get("error"):
+            raise self._failure(frame)
+        self._identify(frame.get("model"), None)
+        chunks: list[Chunk] = []
+        message = frame.get("message")
+        if isinstance(message, dict):
+            self._read_message(message, chunks)
+        if frame.get("done") is True:
+            self.finished = True
+            chunks += self._report_usage(read_usage(frame, OLLAMA))
+            self._finish(frame.get("done_reason"), chunks)
+        return chunks
+
+    def _read_message(self, message: dict[str, Any], chunks: list[Chunk]) -> None:
+        thinking, content = message.get("thinking"), message.get("content")
+        if thinking and isinstance(thinking, str):
+            chunks.append(self._chunk(thinking, "reasoning"))
+        if content and isinstance(content, str):
+            chunks.append(self._chunk(content, "text"))
+        calls = message.get("tool_calls")
+        for item in calls if isinstance(calls, list) else ():
+            function = item.get("function") if isinstance(item, dict) else None
+            if isinstance(function, dict):
+                call = self._calls.open()
+                call.learn(id=item.get("id"), name=function.get("name"))
+                given = function.get("arguments")
+                text = json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else given
+                chunks.append(self._call_chunk(call, text if isinstance(text, str) else ""))
+
+
+def convert_messages(
+    system: str | None, messages: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """
+    Messages in OpenAI's form -> Ollama's; what is in its form already passes.
+
+    Parts become one text and a list of images, arguments become objects, and a tool's result gets
+    the name of the tool, which Ollama's templates ask for, from the call it answers.
+    """
+    converted: list[dict[str, Any]] = []
+    names: dict[Any, Any] = {}
+    if system is not None:
+        converted.append({"role": "system", "content": system})
+    for message in messages:
+        plain = dict(message)
+        content = plain.get("content")
+        if content is None:
+            plain["content"] = ""
+        elif not isinstance(content, str):
+            plain.update(_split_parts(content))
+        if plain.get("tool_calls"):
+            plain["tool_calls"] = [_convert_call(call, names) for call in plain["tool_calls"]]
+        name = names.get(plain.get("tool_call_id"))
+        if plain.get("role") == "tool" and name and "tool_name" not in plain:
+            plain["tool_name"] = name
+        converted.append(plain)
+    return converted
+
+
+def _convert_call(call: Mapping[str, Any], names: dict[Any, Any]) -> dict[str, Any]:
+    function = dict(call.get("function") or {})
+    function["arguments"] = arguments_of(function)
+    names[call.get("id")] = function.get("name")
+    return {**call, "function": function}
+
+
+def _split_parts(parts: Iterable[Any]) -> dict[str, Any]:
+    texts, images = [], []
+    for part in parts:
+        if part.get("type") == "image_url":
+            data = split_data_url(image_url_of(part))
+            if data is None:
+                raise ConfigurationError("ollama takes images as data URLs only, it fetches none")
+            images.append(data[1])
+        elif part.get("type") == "text":
+            texts.append(str(part.get("text")))
+        else:
+            raise ConfigurationError(
+                f"ollama takes text and image_url parts, got {str(part.get('type'))[:40]!r}"
+            )
+    split: dict[str, Any] = {"content": "\n".join(texts)}
+    return {**split, "images": images} if images else split
+
+
+def _format(response_format: Mapping[str, Any] | None) -> Any:
+    """OpenAI's object -> ``"json"`` or a JSON schema; a bare schema passes."""
+    if response_format is None or response_format.get("type") == "text":
+        return None
+    if response_format.get("type") == "json_object":
+        return "json"
+    if response_format.get("type") == "json_schema":
+        return (response_format.get("json_schema") or {}).get("schema")
+    return response_format

@@ -1,0 +1,252 @@
+"""The messages dialect: what it sends, and the events it reads."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from streamkit.chunk import Chunk, Usage
+from streamkit.errors import ConfigurationError, Overloaded, ProtocolError, ProviderError
+from streamkit.providers.anthropic import AnthropicMessages
+from streamkit.providers.base import Endpoint
+from streamkit.request import Call, Message, Secret
+from streamkit.wire.sse import Event
+
+ENDPOINT = Endpoint(
+    provider="anthropic", base_url="https://api.anthropic.com", api_key=Secret("sk-ant-123456")
+)
+HI = (Message.user("Hi"),)
+BASE = {"model": "m", "max_tokens": 4096, "messages": [Message.user("Hi")], "stream": True}
+TOOL = {"name": "add", "input_schema": {"type": "object"}}
+
+
+def body_of(**keywords: Any) -> Any:
+    call = Call(model="m", **{"messages": HI, **keywords})
+    return json.loads(AnthropicMessages(ENDPOINT).request(call).body)
+
+
+def event(frame: Any, name: str = "message") -> Event:
+    data = frame if isinstance(frame, str) else json.dumps(frame)
+    return Event(name, data, "", None)
+
+
+def fed(*frames: Any) -> tuple[AnthropicMessages, list[Chunk]]:
+    dialect = AnthropicMessages(ENDPOINT)
+    return dialect, [chunk for frame in frames for chunk in dialect.feed(event(frame))]
+
+
+def start(index: int, **block: Any) -> dict[str, Any]:
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def delta(index: int, kind: str, **members: Any) -> dict[str, Any]:
+    return {"type": "content_block_delta", "index": index, "delta": {"type": kind, **members}}
+
+
+def shown(chunks: list[Chunk]) -> list[tuple[str, str]]:
+    return [(chunk.kind, chunk.content) for chunk in chunks]
+
+
+# What goes out.
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ({}, {}),
+        ({"max_tokens": 7}, {"max_tokens": 7}),
+        ({"system": "Be brief."}, {"system": "Be brief."}),
+        ({"temperature": 0.0, "top_p": 0.5}, {"temperature": 0.0, "top_p": 0.5}),
+        ({"stop": ("a",)}, {"stop_sequences": ["a"]}),
+        ({"tools": (TOOL,), "tool_choice": "required"},
+         {"tools": [TOOL], "tool_choice": {"type": "any"}}),
+        ({"extra_body": {"thinking": {"type": "enabled", "budget_tokens": 1024}}},
+         {"thinking": {"type": "enabled", "budget_tokens": 1024}}),
+    ],
+)  # fmt: skip
+def test_each_option_has_its_place_in_the_body(
+    keywords: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert body_of(**keywords) == BASE | expected
+
+
+@pytest.mark.parametrize("keywords", [{"seed": 1}, {"response_format": {"type": "json_object"}}])
+def test_what_the_api_has_not_is_refused_before_sending(keywords: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(keywords))):
+        body_of(**keywords)
+
+
+def test_the_request_goes_to_the_messages_path_with_the_key_in_its_header() -> None:
+    request = AnthropicMessages(ENDPOINT).request(Call(model="m", messages=HI))
+    assert request.url == "https://api.anthropic.com/v1/messages"
+    assert request.headers["x-api-key"] == "sk-ant-123456"
+    assert request.headers["anthropic-version"] == "2023-06-01"
+    assert "sk-ant" not in repr(request.headers)
+
+
+def test_a_header_of_the_user_replaces_that_of_the_dialect() -> None:
+    call = Call(model="m", messages=HI, extra_headers={"Anthropic-Version": "2030-01-01"})
+    headers = AnthropicMessages(ENDPOINT).request(call).headers
+    assert [v for k, v in headers.items() if k.lower() == "anthropic-version"] == ["2030-01-01"]
+
+
+# What comes in.
+
+
+def test_a_text_answer_is_read_with_its_usage_and_end() -> None:
+    dialect, chunks = fed(
+        {"type": "message_start", "message": {
+            "id": "msg_1", "model": "claude", "usage": {"input_tokens": 9, "output_tokens": 1}}},
+        start(0, type="text", text=""),
+        {"type": "ping"},
+        delta(0, "text_delta", text="Hel"),
+        delta(0, "text_delta", text="lo"),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+         "usage": {"output_tokens": 5, "input_tokens": None}},
+        {"type": "message_stop"},
+    )  # fmt: skip
+    assert shown(chunks) == [("usage", ""), ("text", "Hel"), ("text", "lo"), ("usage", "")]
+    assert chunks[0].metadata["usage"] == Usage(input_tokens=9, output_tokens=1)
+    assert chunks[-1].metadata["usage"] == Usage(input_tokens=9, output_tokens=5)
+    assert [chunk.finish_reason for chunk in chunks] == [None, None, None, "end_turn"]
+    assert (dialect.finished, dialect.finish_reason) == (True, "end_turn")
+    assert {(chunk.model, chunk.id) for chunk in chunks} == {("claude", "msg_1")}
+
+
+def test_tool_calls_are_numbered_apart_from_their_blocks() -> None:
+    _, chunks = fed(
+        start(0, type="text", text="Let me see."),
+        start(1, type="tool_use", id="t1", name="add", input={}),
+        delta(1, "input_json_delta", partial_json=""),
+        delta(1, "input_json_delta", partial_json='{"a":'),
+        start(3, type="tool_use", id="t2", name="now", input={}),
+        delta(1, "input_json_delta", partial_json="1}"),
+    )
+    assert shown(chunks) == [
+        ("text", "Let me see."), ("tool_call", ""), ("tool_call", '{"a":'),
+        ("tool_call", ""), ("tool_call", "1}"),
+    ]  # fmt: skip
+    assert chunks[2].metadata == {"index": 0, "id": "t1", "name": "add"}
+    assert chunks[3].metadata == {"index": 1, "id": "t2", "name": "now"}
+
+
+def test_input_that_is_full_at_the_start_is_the_arguments() -> None:
+    _, chunks = fed(start(0, type="tool_use", id="t", name="f", input={"x": "é"}))
+    assert shown(chunks) == [("tool_call", '{"x": "é"}')]
+
+
+@pytest.mark.parametrize("kind", ["server_tool_use", "mcp_tool_use", "web_search_tool_result"])
+def test_tools_that_the_service_runs_are_no_tool_calls(kind: str) -> None:
+    _, chunks = fed(
+        start(0, type=kind, id="s", name="web_search", input={}),
+        delta(0, "input_json_delta", partial_json='{"query": "x"}'),
+    )
+    assert chunks == []
+
+
+def test_thinking_its_signature_and_redacted_blocks_are_reasoning() -> None:
+    _, chunks = fed(
+        start(0, type="thinking", thinking="", signature=""),
+        delta(0, "thinking_delta", thinking="hm"),
+        delta(0, "signature_delta", signature="EtAB"),
+        start(1, type="redacted_thinking", data="xyz"),
+    )
+    assert shown(chunks) == [("reasoning", "hm"), ("reasoning", ""), ("reasoning", "")]
+    assert [c.metadata for c in chunks[1:]] == [{"signature": "EtAB"}, {"redacted": "xyz"}]
+
+
+def test_citations_are_chunks_of_their_own() -> None:
+    _, chunks = fed(delta(0, "citations_delta", citation={"type": "char_location"}))
+    assert shown(chunks) == [("citation", "")]
+    assert chunks[0].metadata == {"citation": {"type": "char_location"}}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {},
+        {"type": "new_event", "delta": {"text": "no"}},
+        {"type": "content_block_start"},
+        {"type": "content_block_delta"},
+        {"type": "content_block_delta", "delta": {"type": "text_delta"}},
+        {"type": "content_block_delta", "delta": {"type": "text_delta", "text": ""}},
+        {"type": "content_block_delta", "delta": {"type": "new_delta", "text": "no"}},
+        {"type": "message_start"},
+        {"type": "message_delta"},
+        {"type": "message_delta", "delta": None, "usage": None},
+        "",
+        "[]",
+    ],
+)
+def test_events_that_hold_nothing_give_nothing(frame: Any) -> None:
+    assert fed(frame)[1] == []
+
+
+def test_several_messages_keep_the_first_id_and_the_last_reason() -> None:
+    dialect, _ = fed(
+        {"type": "message_start", "message": {"id": "one", "model": "m"}},
+        {"type": "message_delta", "delta": {"stop_reason": "tool_use"}},
+        {"type": "message_start", "message": {"id": "two", "model": "n"}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}},
+        {"type": "message_delta", "delta": {"stop_reason": None}},
+    )
+    assert (dialect.response_id, dialect.model) == ("one", "m")
+    assert dialect.finish_reason == "end_turn"
+
+
+def test_what_is_not_json_is_a_protocol_error() -> None:
+    with pytest.raises(ProtocolError):
+        fed('{"type":')
+
+
+@pytest.mark.parametrize("name", ["error", "message"])
+def test_an_error_event_is_raised_and_says_whether_it_may_pass(name: str) -> None:
+    frame = {
+        "type": "error",
+        "error": {"type": "overloaded_error", "message": "Overloaded"},
+        "request_id": "req_1",
+    }
+    with pytest.raises(Overloaded) as caught:
+        AnthropicMessages(ENDPOINT).feed(event(frame, name))
+    error = caught.value
+    assert (error.type, error.retryable, error.request_id) == ("overloaded_error", True, "req_1")
+    assert str(error) == (
+        "anthropic failed in the stream: Overloaded (type overloaded_error, request req_1)"
+    )
+
+
+# A whole JSON answer where a stream was due.
+
+
+def test_a_whole_message_is_read() -> None:
+    message = {
+        "type": "message", "id": "msg_1", "model": "claude", "stop_reason": "tool_use",
+        "content": [
+            {"type": "thinking", "thinking": "hm", "signature": "sig"},
+            {"type": "text", "text": "Hi", "citations": [{"type": "page_location"}]},
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+        ],
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }  # fmt: skip
+    dialect = AnthropicMessages(ENDPOINT)
+    chunks = dialect.whole(json.dumps(message).encode())
+    assert chunks is not None
+    assert shown(chunks) == [
+        ("reasoning", "hm"), ("reasoning", ""), ("text", "Hi"), ("citation", ""),
+        ("tool_call", '{"a": 1}'), ("usage", ""),
+    ]  # fmt: skip
+    assert (dialect.finished, dialect.finish_reason) == (True, "tool_use")
+    assert (dialect.model, dialect.response_id) == ("claude", "msg_1")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"type": "message"}'])
+def test_a_body_that_is_no_message_is_not_taken_for_one(body: bytes) -> None:
+    assert AnthropicMessages(ENDPOINT).whole(body) is None
+
+
+def test_a_whole_error_is_raised() -> None:
+    with pytest.raises(ProviderError, match="nope"):
+        AnthropicMessages(ENDPOINT).whole(b'{"type":"error","error":{"message":"nope"}}')

@@ -1,0 +1,93 @@
+"""
+Whatever JSON a server sends, a dialect gives sound chunks or one of our two errors, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from streamkit.chunk import Chunk
+from streamkit.errors import ProtocolError, ProviderError
+from streamkit.providers.anthropic import AnthropicMessages
+from streamkit.providers.base import Endpoint
+from streamkit.providers.ollama import OllamaChat
+from streamkit.providers.openai import OpenAIChat
+from streamkit.wire.sse import Event
+
+ENDPOINT = Endpoint(provider="p", base_url="http://h")
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+#: What the dialects look for, in frames put together at random.
+NAMES = words("""
+    error object message code type id model choices index delta content finish_reason usage x_groq
+    reasoning_content reasoning reasoning_details text summary refusal audio transcript tool_calls
+    function_call function name arguments prompt_tokens prompt_tokens_details cached_tokens thinking
+    content_block input data citations citation partial_json signature stop_reason input_tokens
+    done done_reason eval_count
+""")
+TYPES = words("""
+    error thinking text message_start message_delta message_stop content_block_start
+    content_block_delta text_delta input_json_delta thinking_delta signature_delta citations_delta
+    tool_use redacted_thinking message
+""")
+LEAVES = st.none() | st.booleans() | st.integers(-1, 3) | st.sampled_from(["", "x", *TYPES])
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
+    ),
+    max_leaves=20,
+)
+FRAMES = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5)
+KINDS = ("text", "reasoning", "refusal", "tool_call", "usage", "citation")
+
+
+def check(chunks: list[Chunk] | None) -> None:
+    for chunk in chunks or ():
+        assert isinstance(chunk.content, str)
+        assert chunk.kind in KINDS
+        assert chunk.content or chunk.metadata
+        assert all(isinstance(v, (str, type(None))) for v in (chunk.model, chunk.id))
+
+
+@pytest.mark.parametrize("dialect", [OpenAIChat, AnthropicMessages, OllamaChat])
+@given(frames=st.lists(FRAMES, max_size=4))
+@example(frames=[{"choices": [{"delta": {"content": ["x"], "tool_calls": [{"index": [1]}]}}]}])
+@example(
+    frames=[{"type": "content_block_start", "index": [], "content_block": {"type": "tool_use"}}]
+)
+@example(
+    frames=[{"type": "content_block_delta", "index": {}, "delta": {"type": "input_json_delta"}}]
+)
+@example(frames=[{"message": {"tool_calls": [{"id": [], "function": {"name": {}}}]}}])
+def test_no_frame_breaks_a_dialect(dialect: Any, frames: list[dict[str, Any]]) -> None:
+    reader = dialect(ENDPOINT)
+    for frame in frames:
+        text = json.dumps(frame)
+        try:
+            check(reader.feed(text if dialect is OllamaChat else Event("message", text)))
+        except (ProviderError, ProtocolError) as error:
+            str(error).encode()
+    assert isinstance(reader.finish_reason, (str, type(None)))
+    reader.flush()
+
+
+@pytest.mark.parametrize("dialect", [OpenAIChat, AnthropicMessages, OllamaChat])
+@given(body=FRAMES.map(json.dumps).map(str.encode) | st.binary())
+@example(body=b'{"type": "message", "content": [{"type": "text", "citations": 5}]}')
+def test_no_body_breaks_a_dialect(dialect: Any, body: bytes) -> None:
+    try:
+        check(dialect(ENDPOINT).whole(body))
+    except ProviderError as error:
+        str(error).encode()
+    failure = dialect(ENDPOINT).error(500, {}, body)
+    assert str(failure).isprintable()

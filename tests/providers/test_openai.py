@@ -1,0 +1,377 @@
+"""The chat dialect: what it sends, and every accent it reads."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from streamkit.chunk import Chunk, Usage
+from streamkit.errors import InvalidRequest, Overloaded, ProtocolError, ProviderError, RateLimited
+from streamkit.providers.base import Endpoint
+from streamkit.providers.openai import OpenAIChat
+from streamkit.request import Call, Message, Secret
+from streamkit.wire.sse import Event
+
+OPENAI = Endpoint(
+    provider="openai", base_url="https://api.openai.com/v1", api_key=Secret("sk-1234567890")
+)
+LOCAL = Endpoint(provider="openai-compatible", base_url="http://localhost:8000/v1")
+HI = (Message.user("Hi"),)
+BASE = {
+    "model": "m",
+    "messages": [{"role": "user", "content": "Hi"}],
+    "stream": True,
+    "stream_options": {"include_usage": True},
+}
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+
+
+def body_of(call: Call, endpoint: Endpoint = OPENAI) -> Any:
+    return json.loads(OpenAIChat(endpoint).request(call).body)
+
+
+def event(frame: Any, name: str = "message") -> Event:
+    return Event(name, frame if isinstance(frame, str) else json.dumps(frame), "", None)
+
+
+def delta(finish: str | None = None, **members: Any) -> dict[str, Any]:
+    choice = {"index": 0, "delta": members, "finish_reason": finish}
+    return {"id": "c1", "model": "m1", "choices": [choice]}
+
+
+def fed(*frames: Any) -> tuple[OpenAIChat, list[Chunk]]:
+    dialect = OpenAIChat(LOCAL)
+    return dialect, [chunk for frame in frames for chunk in dialect.feed(event(frame))]
+
+
+def shown(chunks: list[Chunk]) -> list[tuple[str, str]]:
+    return [(chunk.kind, chunk.content) for chunk in chunks]
+
+
+def calls(chunks: list[Chunk]) -> list[tuple[int, str, str, str]]:
+    """(index, id, name, arguments) of each call, put together."""
+    found: dict[int, tuple[int, str, str, str]] = {}
+    for chunk in chunks:
+        if chunk.kind == "tool_call":
+            m = chunk.metadata
+            before = found.get(m["index"], (0, "", "", ""))[3]
+            found[m["index"]] = (m["index"], m["id"], m["name"], before + chunk.content)
+    return list(found.values())
+
+
+# What goes out.
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ({}, {}),
+        ({"temperature": 0.0, "top_p": 0.5}, {"temperature": 0.0, "top_p": 0.5}),
+        ({"max_tokens": 7}, {"max_completion_tokens": 7}),
+        ({"stop": ("a", "b"), "seed": 0}, {"stop": ["a", "b"], "seed": 0}),
+        ({"tools": (TOOL,), "tool_choice": "auto"}, {"tools": [TOOL], "tool_choice": "auto"}),
+        (
+            {"response_format": {"type": "json_object"}},
+            {"response_format": {"type": "json_object"}},
+        ),
+        ({"extra_body": {"n": 2}}, {"n": 2}),
+        (
+            {"extra_body": {"stream_options": {"include_obfuscation": False}}},
+            {"stream_options": {"include_usage": True, "include_obfuscation": False}},
+        ),
+        (
+            {"system": "Be brief."},
+            {"messages": [{"role": "system", "content": "Be brief."}, *BASE["messages"]]},
+        ),
+    ],
+)
+def test_each_option_has_its_place_in_the_body(
+    keywords: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    assert body_of(Call(model="m", messages=HI, **keywords)) == BASE | expected
+
+
+def test_other_services_get_the_older_name_of_the_token_limit() -> None:
+    assert body_of(Call(model="m", messages=HI, max_tokens=7), LOCAL) == BASE | {"max_tokens": 7}
+
+
+def test_none_in_extra_body_takes_a_field_away() -> None:
+    body = body_of(Call(model="m", messages=HI, extra_body={"stream_options": None}))
+    assert "stream_options" not in body
+
+
+def test_the_request_goes_to_the_chat_path_with_the_key_as_bearer() -> None:
+    request = OpenAIChat(OPENAI).request(Call(model="m", messages=HI))
+    assert request.url == "https://api.openai.com/v1/chat/completions"
+    assert (request.method, request.provider) == ("POST", "openai")
+    assert request.headers["Authorization"] == "Bearer sk-1234567890"
+    assert "sk-1234567890" not in repr(dict(request.headers))
+    assert request.headers["Content-Type"] == "application/json"
+    assert "Authorization" not in OpenAIChat(LOCAL).request(Call(model="m", messages=HI)).headers
+
+
+# What comes in.
+
+
+def test_text_deltas_become_text_chunks_with_model_and_id() -> None:
+    dialect, chunks = fed(
+        delta(role="assistant", content=""), delta(content="Hel"), delta(content="lo")
+    )
+    assert shown(chunks) == [("text", "Hel"), ("text", "lo")]
+    assert {(c.model, c.id) for c in chunks} == {("m1", "c1")}
+    assert (dialect.finished, dialect.finish_reason) == (False, None)
+
+
+def test_the_first_model_and_id_that_say_something_stay() -> None:
+    dialect, _ = fed({"id": "", "model": "", "choices": []}, delta(), {"id": "c2", "model": "m2"})
+    assert (dialect.model, dialect.response_id) == ("m1", "c1")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {},
+        {"choices": None},
+        {"choices": []},
+        {"choices": "?"},
+        {"choices": [None]},
+        {"choices": [{}]},
+        {"choices": [{"delta": None}]},
+        {"choices": [{"delta": {}}]},
+        {"choices": [{"delta": {"content": None}}]},
+        {"choices": [{"delta": {"content": 5, "tool_calls": 5, "audio": 5, "refusal": 5}}]},
+        {"choices": [{"delta": {"tool_calls": [None], "reasoning_details": [None, {}]}}]},
+        {"choices": [{"delta": {"content": [None, {"type": "reference", "reference_ids": [1]}]}}]},
+        {"usage": None, "x_groq": None, "error": None, "p": "abc"},
+        {"x_groq": {"id": "req"}, "usage": {}},
+    ],
+)
+def test_frames_that_hold_nothing_give_nothing(frame: dict[str, Any]) -> None:
+    assert fed(delta(), frame)[1] == []
+
+
+@pytest.mark.parametrize("data", ["", "  ", "[]", "5", '"text"', "null"])
+def test_data_that_is_no_object_gives_nothing(data: str) -> None:
+    assert fed(data)[1] == []
+
+
+@pytest.mark.parametrize("data", ["[DONE]", "[DONE]  ", " [DONE]\t"])
+def test_the_end_mark_may_have_blanks_around_it(data: str) -> None:
+    assert fed(data)[0].finished
+
+
+def test_what_is_not_json_is_a_protocol_error() -> None:
+    with pytest.raises(ProtocolError):
+        fed('{"choices": [')
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"reasoning_content": "a", "reasoning": "b"}, "a"),
+        ({"reasoning_content": "", "reasoning": "b"}, "b"),
+        ({"reasoning": {"x": 1}, "reasoning_details": [{"text": "c"}, {"summary": "d"}]}, "cd"),
+        ({"reasoning": "b", "reasoning_details": [{"text": "b"}]}, "b"),
+        ({"reasoning_details": [{"type": "reasoning.encrypted", "data": "e"}]}, ""),
+    ],
+)
+def test_reasoning_is_read_from_the_first_name_that_holds_any(
+    members: dict[str, Any], expected: str
+) -> None:
+    chunks = fed(delta(**members))[1]
+    assert shown(chunks) == ([("reasoning", expected)] if expected else [])
+
+
+def test_reasoning_comes_before_the_text_beside_it() -> None:
+    _, chunks = fed(delta(content="b", reasoning_content="a"))
+    assert shown(chunks) == [("reasoning", "a"), ("text", "b")]
+
+
+def test_mistral_content_lists_give_thinking_and_text_in_order() -> None:
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}], "closed": True},
+        {"type": "text", "text": "so"},
+        {"type": "reference", "reference_ids": [1]},
+        {"type": "thinking", "thinking": "mm"},
+    ]
+    _, chunks = fed(delta(content=parts))
+    assert shown(chunks) == [("reasoning", "hm"), ("text", "so"), ("reasoning", "mm")]
+
+
+def test_refusals_and_audio_transcripts_are_read() -> None:
+    _, chunks = fed(
+        delta(refusal="I cannot"), delta(audio={"id": "a", "data": "AAAA"}),
+        delta(audio={"transcript": "Hello"}),
+    )  # fmt: skip
+    assert shown(chunks) == [("refusal", "I cannot"), ("text", "Hello")]
+
+
+def test_other_choices_do_not_become_text() -> None:
+    other = {"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}
+    frame = delta(content="yes")
+    frame["choices"].append(other)
+    dialect, chunks = fed(delta(), frame, {"choices": [other]})
+    assert shown(chunks) == [("text", "yes")]
+    assert dialect.finish_reason is None
+
+
+def test_the_last_finish_reason_stays_and_marks_the_last_chunk_of_its_event() -> None:
+    dialect, chunks = fed(
+        delta(content="a"), delta("length", content="b"), delta("stop"), delta(content="c")
+    )
+    assert [chunk.finish_reason for chunk in chunks] == [None, "length", None]
+    assert dialect.finish_reason == "stop"
+
+
+# Tool calls.
+
+
+def fragment(**members: Any) -> dict[str, Any]:
+    function = {k: members.pop(k) for k in ("name", "arguments") if k in members}
+    return {**members, "function": function}
+
+
+TOOL_STREAMS = {
+    "by index": [
+        [fragment(index=0, id="a", name="f", arguments="")],
+        [fragment(index=1, id="b", name="g", arguments="")],
+        [fragment(index=0, arguments="{1"), fragment(index=1, arguments="{2")],
+        [fragment(index=0, id="", name="", arguments="}"), fragment(index=1, arguments="}")],
+    ],
+    "id and name null later (Together)": [
+        [fragment(index=0, id="a", name="f"), fragment(index=1, id="b", name="g")],
+        [fragment(index=0, id=None, name=None, arguments="{1}")],
+        [fragment(index=1, id=None, name=None, arguments="{2}")],
+    ],
+    "by id": [
+        [fragment(id="a", name="f", arguments="{"), fragment(id="b", name="g", arguments="{")],
+        [fragment(id="b", arguments="2}"), fragment(id="a", arguments="1}")],
+    ],
+    "by position, the word null (Mistral)": [
+        [fragment(id="a", name="f", arguments="{")],
+        [fragment(id="null", name="", arguments="1}")],
+        [fragment(id="b", name="g", arguments="{")],
+        [fragment(id="null", name="", arguments="2}")],
+    ],
+    "whole, as an object": [
+        [fragment(index=0, id="a", name="f", arguments="{1}")],
+        [fragment(index=1, id="b", name="g", arguments="{2}")],
+    ],
+    "name after the arguments began": [
+        [fragment(index=0, id="a", arguments="{"), fragment(index=1, id="b", arguments="{2}")],
+        [fragment(index=0, name="f", arguments="1}"), fragment(index=1, name="g")],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", TOOL_STREAMS)
+def test_fragments_find_their_call(name: str) -> None:
+    _, chunks = fed(*(delta(tool_calls=fragments) for fragments in TOOL_STREAMS[name]))
+    assert calls(chunks) == [(0, "a", "f", "{1}"), (1, "b", "g", "{2}")]
+
+
+def test_each_fragment_is_a_chunk_even_without_arguments() -> None:
+    _, chunks = fed(delta(tool_calls=[fragment(index=3, id="a", name="f")]), delta("tool_calls"))
+    assert shown(chunks) == [("tool_call", "")]
+    assert chunks[0].metadata == {"index": 0, "id": "a", "name": "f"}
+
+
+def test_the_old_function_call_is_one_call_without_id() -> None:
+    _, chunks = fed(
+        delta(function_call={"name": "f", "arguments": ""}),
+        delta(function_call={"arguments": "{}"}),
+    )
+    assert calls(chunks) == [(0, "", "f", "{}")]
+
+
+def test_arguments_sent_as_an_object_become_json_text() -> None:
+    _, chunks = fed(delta(tool_calls=[fragment(index=0, id="a", name="f", arguments={"x": "é"})]))
+    assert calls(chunks) == [(0, "a", "f", '{"x": "é"}')]
+
+
+# Usage.
+
+
+def test_usage_is_reported_when_it_changes_and_only_then() -> None:
+    def counted(n: int) -> dict[str, Any]:
+        return delta(content="x") | {"usage": {"prompt_tokens": 3, "completion_tokens": n}}
+
+    _, chunks = fed(counted(1), counted(1), counted(2), {"choices": [], "usage": None})
+    assert [c.kind for c in chunks] == ["text", "usage", "text", "text", "usage"]
+    assert chunks[-1].metadata == {"usage": Usage(input_tokens=3, output_tokens=2)}
+
+
+def test_usage_beside_the_finish_reason_or_in_x_groq_is_read() -> None:
+    frame = delta("stop") | {"x_groq": {"usage": {"total_tokens": 9}}}
+    _, chunks = fed(frame)
+    assert chunks[0].metadata["usage"].total_tokens == 9
+    assert chunks[0].finish_reason == "stop"
+
+
+# Errors under status 200.
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "kind", "code", "retryable"),
+    [
+        ({"error": {"message": "slow down", "code": "rate_limit_exceeded"}}, "message",
+         RateLimited, "rate_limit_exceeded", True),
+        ({"error": {"message": "oops", "type": "server_error", "code": 500}}, "message",
+         Overloaded, 500, True),
+        ({"error": "oops"}, "message", ProviderError, None, False),
+        ({"object": "error", "message": "bad", "code": 400}, "message", InvalidRequest, 400, False),
+        ({"choices": [], "error": {"code": 400, "message": "bad"}}, "message",
+         InvalidRequest, 400, False),
+        ({"error": {"message": "no", "type": "invalid_request_error"}}, "error",
+         InvalidRequest, None, False),
+        ({"message": "flat", "code": "overloaded"}, "error", Overloaded, "overloaded", True),
+        ("plain text", "error", ProviderError, None, False),
+    ],
+)  # fmt: skip
+def test_an_error_in_any_frame_is_raised(
+    data: Any, name: str, kind: type[ProviderError], code: Any, retryable: bool
+) -> None:
+    dialect = OpenAIChat(LOCAL)
+    with pytest.raises(ProviderError) as caught:
+        dialect.feed(event(data, name))
+    assert type(caught.value) is kind
+    assert (caught.value.code, caught.value.retryable) == (code, retryable)
+    assert caught.value.status is None
+    assert str(caught.value).startswith("openai-compatible failed in the stream: ")
+
+
+# A whole JSON answer where a stream was due.
+
+
+def test_a_whole_answer_is_read() -> None:
+    answer = {
+        "id": "c1", "model": "m1", "object": "chat.completion",
+        "choices": [{
+            "index": 0, "finish_reason": "tool_calls",
+            "message": {
+                "role": "assistant", "content": "Hi", "reasoning_content": "hm",
+                "tool_calls": [fragment(id="a", name="f", arguments="{}")],
+            },
+        }],
+        "usage": {"total_tokens": 5},
+    }  # fmt: skip
+    dialect = OpenAIChat(LOCAL)
+    chunks = dialect.whole(json.dumps(answer).encode())
+    assert chunks is not None
+    assert [c.kind for c in chunks] == ["reasoning", "text", "tool_call", "usage"]
+    assert (dialect.finished, dialect.finish_reason) == (True, "tool_calls")
+    assert (dialect.model, dialect.response_id) == ("m1", "c1")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message":', b"\xff"]
+)
+def test_a_body_that_is_no_answer_is_not_taken_for_one(body: bytes) -> None:
+    assert OpenAIChat(LOCAL).whole(body) is None
+
+
+def test_a_whole_error_is_raised() -> None:
+    with pytest.raises(ProviderError, match="no such model"):
+        OpenAIChat(LOCAL).whole(b'{"error": {"message": "no such model"}}')

@@ -1,0 +1,36 @@
+"""Token counts of every dialect, in one vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streamkit.chunk import Usage
+from streamkit.providers.usage import CHAT, MESSAGES, OLLAMA, Places, read_usage
+
+
+@pytest.mark.parametrize(
+    ("places", "raw", "expected"),
+    [
+        (CHAT, {}, Usage()),
+        (CHAT, {"prompt_tokens": 1, "completion_tokens": 0, "total_tokens": 1}, Usage(1, 0, 1)),
+        (CHAT, {"completion_tokens_details": {"reasoning_tokens": 2}}, Usage(reasoning_tokens=2)),
+        (CHAT, {"reasoning_tokens": 2, "cached_tokens": 3},
+         Usage(reasoning_tokens=2, cached_input_tokens=3)),
+        (CHAT, {"prompt_tokens_details": {"cached_tokens": 0}, "prompt_cache_hit_tokens": 9},
+         Usage(cached_input_tokens=0)),
+        (CHAT, {"prompt_tokens_details": None, "prompt_cache_hit_tokens": 9},
+         Usage(cached_input_tokens=9)),
+        (CHAT, {"prompt_tokens": "5", "completion_tokens": True, "total_tokens": -1}, Usage()),
+        (MESSAGES, {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": 3,
+                    "cache_creation_input_tokens": 4,
+                    "output_tokens_details": {"thinking_tokens": 5}},
+         Usage(1, 2, None, 5, 3, 4)),
+        (OLLAMA, {"prompt_eval_count": 1, "eval_count": 2, "total_duration": 3}, Usage(1, 2)),
+    ],
+)  # fmt: skip
+def test_counts_are_found_and_nothing_is_made_up(
+    places: Places, raw: dict[str, Any], expected: Usage
+) -> None:
+    assert read_usage(raw, places) == expected
