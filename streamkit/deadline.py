@@ -3,7 +3,8 @@ The five clocks of a stream, and how long the next wait may be.
 
 ``connect`` and ``total`` are instants. ``first``, ``content`` and ``wire`` are budgets that only
 time spent waiting for the network uses up: a full buffer or a slow loop body stops them. The
-reader asks ``left()`` before it waits, and reports with ``waited()`` how long it did.
+reader asks ``left()`` before it waits, and reports with ``waited()`` how long it did. Sending
+counts for ``wire`` alone: a long prompt on a thin line is no silence of the model's.
 
 Nothing here waits by itself, and only monotonic time is used.
 """
@@ -23,14 +24,17 @@ __all__ = ["Clocks", "Timeouts"]
 #: Source: PROMISES.md P30, "finish-then-hang".
 FINISH_GRACE = 1.0
 
+#: A clock that runs longer, 31 years, was meant to be None; a float holds any sum of such.
+LONGEST = 1e9
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timeouts:
     """
     How long each phase may take, in seconds; None switches one clock off.
 
-    The defaults are DESIGN.md's: connect twice what the large SDKs use, first long enough for
-    a reasoning model, content and wire as measured in field reports, total one hour.
+    The defaults are DESIGN.md's: connect is twice what the large SDKs use, first is long enough for
+    a reasoning model, content and wire are as in field reports, total is an hour.
 
     Thread safety: **immutable**.
 
@@ -38,7 +42,7 @@ class Timeouts:
         connect: Name lookup, TCP and TLS together.
         first: Waiting for the first content, headers included.
         content: Waiting since the last content; reasoning and tool deltas count, pings do not.
-        wire: Waiting since the last byte of any kind.
+        wire: Waiting since the last byte of any kind, either way.
         total: The whole stream, retries included.
 
     Raises:
@@ -60,9 +64,10 @@ class Timeouts:
                 raise ConfigurationError(
                     f"timeout {field.name} must be seconds or None, got {value!r}"
                 )
-            if not value > 0 or math.isinf(value):
+            if not 0 < value <= LONGEST:
                 raise ConfigurationError(
-                    f"timeout {field.name} must be positive seconds, or None for no limit, got {value!r}"
+                    f"timeout {field.name} must be positive seconds, or None for no limit, "
+                    f"got {value!r}"
                 )
 
 
@@ -73,38 +78,42 @@ class Clocks:
     Thread safety: **confined** to the reading thread.
     """
 
+    # An attempt has two phases. While connecting, only connect and total run; from then on first or
+    # content, wire, and total.
+
     def __init__(self, timeouts: Timeouts, *, now: Callable[[], float] = monotonic) -> None:
         self.timeouts = timeouts
         self.now = now
         self._started = now()
-        self._total = _instant(self._started, timeouts.total)
+        self._total_end = self._started + _seconds(timeouts.total)
         self.begin_attempt()
 
     def begin_attempt(self) -> None:
         """Start connect, first, content and wire afresh; total goes on."""
-        self._connect: float | None = _instant(self.now(), self.timeouts.connect)
         self._content_name = "first"
-        self._content_limit = _budget(self.timeouts.first)
-        self._wire_limit = _budget(self.timeouts.wire)
+        self._content_limit = _seconds(self.timeouts.first)
+        self._wire_limit = _seconds(self.timeouts.wire)
         self._content_waited = 0.0
         self._wire_waited = 0.0
+        self.connecting()
+
+    def connecting(self) -> None:
+        """A connection is being made: the connect clock starts now."""
+        self._connecting = True
+        self._connect_end = self.now() + _seconds(self.timeouts.connect)
 
     def connected(self) -> None:
         """The connection stands: the connect clock has done its work."""
-        self._connect = None
-
-    def reconnecting(self) -> None:
-        """A connection is being made: the connect clock starts now."""
-        self._connect = _instant(self.now(), self.timeouts.connect)
+        self._connecting = False
 
     def heard(self) -> None:
-        """Bytes of any kind came."""
+        """Bytes moved, of any kind."""
         self._wire_waited = 0.0
 
     def progressed(self) -> None:
         """Content came: text, reasoning, a tool delta."""
         self._content_name = "content"
-        self._content_limit = _budget(self.timeouts.content)
+        self._content_limit = _seconds(self.timeouts.content)
         self._content_waited = 0.0
 
     def finishing(self) -> None:
@@ -113,25 +122,31 @@ class Clocks:
         self._content_limit = self._content_waited + FINISH_GRACE
 
     def waited(self, seconds: float) -> None:
-        """Charge the time just spent waiting for bytes."""
-        self._content_waited += seconds
+        """Charge the time just spent waiting for bytes to come."""
+        if not self._connecting:
+            self._content_waited += seconds
+            self._wire_waited += seconds
+
+    def waited_to_send(self, seconds: float) -> None:
+        """Charge the time just spent waiting for the server to take bytes."""
         self._wire_waited += seconds
 
     def left(self) -> float:
         """Seconds the next wait may take; zero or less when a clock has run out."""
-        left = self._content_limit - self._content_waited
+        now = self.now()
+        left = self._connect_end - now if self._connecting else self.answer_left()
+        total = self._total_end - now
+        return left if left < total else total
+
+    def answer_left(self) -> float:
+        """What first or content, and wire, leave for the next wait once the connection stands."""
+        content = self._content_limit - self._content_waited
         wire = self._wire_limit - self._wire_waited
-        if wire < left:
-            left = wire
-        if self._connect is not None:
-            left = min(left, self._connect - self.now())
-        if self._total is not None:
-            left = min(left, self._total - self.now())
-        return left
+        return content if content < wire else wire
 
     def total_left(self) -> float:
         """Seconds until the total clock runs out; infinity without one."""
-        return math.inf if self._total is None else self._total - self.now()
+        return self._total_end - self.now()
 
     def elapsed(self) -> float:
         """Seconds since the stream began."""
@@ -140,24 +155,23 @@ class Clocks:
     def expired(self) -> StreamTimeout:
         """The error for the clock that is closest to its end (or past it)."""
         now = self.now()
-        t = self.timeouts
-        rows = [
-            (self._content_limit - self._content_waited, self._content_name),
-            (self._wire_limit - self._wire_waited, "wire"),
-        ]
-        if self._connect is not None:
-            rows.append((self._connect - now, "connect"))
-        if self._total is not None:
-            rows.append((self._total - now, "total"))
+        rows = [(self._total_end - now, "total")]
+        if self._connecting:
+            rows.append((self._connect_end - now, "connect"))
+        else:
+            rows.append((self._content_limit - self._content_waited, self._content_name))
+            rows.append((self._wire_limit - self._wire_waited, "wire"))
         name = min(rows)[1]
-        limit = getattr(t, name) or 0.0
+        limit = getattr(self.timeouts, name) or 0.0
+        elapsed = now - self._started
         return StreamTimeout(
-            f"{_MEANING[name]} within {limit:g} s (clock {name!r}, {now - self._started:.2f} s after the start)",
+            f"{_MEANING[name]} within {limit:g} s (clock {name!r}, "
+            f"{elapsed:.2f} s after the start)",
             clock=name,
             limit=limit,
-            elapsed=now - self._started,
+            elapsed=elapsed,
             retryable=name != "total",
-            stage="connect" if name == "connect" else "body" if name == "content" else None,
+            stage="connect" if self._connecting else None,
         )
 
 
@@ -170,9 +184,5 @@ _MEANING = {
 }
 
 
-def _budget(limit: float | None) -> float:
+def _seconds(limit: float | None) -> float:
     return math.inf if limit is None else limit
-
-
-def _instant(start: float, limit: float | None) -> float | None:
-    return None if limit is None else start + limit

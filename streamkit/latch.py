@@ -1,9 +1,9 @@
 """
 A one-shot event that may be set from anywhere, a signal handler and ``__del__`` included.
 
-``threading.Event`` takes a lock in ``set()``; a signal handler that interrupts its own thread inside
-that lock would wait for itself. Here the lock is the event: it is held from birth, ``set()`` releases
-it, and each waiter that gets through passes it on.
+``threading.Event`` takes a lock in ``set()``; a signal handler that interrupts its own thread
+inside that lock would wait for itself. Here the lock is the event: it is held from birth, ``set()``
+releases it, and each waiter that gets through passes it on.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """
 What happens to streams when their process forks or ends.
 
-After a fork the child owns none of its parent's streams: their threads do not exist there and their
-sockets are shared. ``generation`` changes in the child, so one comparison tells an inherited object.
-At exit the streams still running are stopped, so that the interpreter meets no thread of ours in the
-middle of something.
+After a fork the child owns none of its parent's streams: their threads do not exist there and
+their sockets are shared. ``generation`` changes in the child, so one comparison tells an inherited
+object. At exit the streams still running are stopped, so that the interpreter meets no thread of
+ours in the middle of something.
 
 Nothing starts here: importing only registers two hooks.
 """
@@ -46,7 +46,7 @@ def generation() -> int:
 
 
 def remember(run: Stoppable) -> None:
-    """Stop this at interpreter exit, unless it is forgotten before. A dict write: atomic, no lock."""
+    """Stop this at interpreter exit, unless forgotten before. A dict write: atomic, no lock."""
     _running[id(run)] = run
 
 

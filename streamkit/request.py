@@ -130,9 +130,7 @@ def conceal(keywords: Any) -> None:
         if isinstance(value, str) and ("key" in name or "token" in name or "secret" in name):
             keywords[name] = Secret(value)
         elif name in ("headers", "extra_headers") and isinstance(value, Mapping):
-            keywords[name] = {
-                k: Secret(v) if isinstance(v, str) else v for k, v in value.items()
-            }
+            keywords[name] = {k: Secret(v) if isinstance(v, str) else v for k, v in value.items()}
 
 
 def build_call(model: str, prompt: Any, given: Mapping[str, Any]) -> Call:

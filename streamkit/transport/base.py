@@ -4,20 +4,19 @@ What a transport is: it opens a Request and gives the bytes of the answer as the
 Also the Link, which ties one stream to whatever socket serves it now: the reading thread waits
 through it by the clocks, any thread cuts it.
 
-How cancel works. ``Link.abort()`` sets a flag, then shuts the socket down through a duplicate of its
-descriptor; the blocked read wakes with an end of file, sees the flag, and its own thread closes. The
-duplicate is taken before TLS: a handshake detaches the original object, and shutting the TLS object
-down would drop the cipher layer and hand ciphertext to the reader (FACTS.md section 5). abort() may
-interrupt its own thread anywhere, so it only tries the lock; whoever holds it looks at the flag
-again after letting go.
+How cancel works. ``Link.abort()`` sets a flag, then shuts the socket down through a twin, a
+duplicate of its descriptor; the blocked read, send or connect wakes, sees the flag, and its own
+thread closes. The twin is taken before TLS: a handshake detaches the original object, and shutting
+the TLS object down would drop the cipher layer and hand ciphertext to the reader (FACTS.md section
+5). abort() may interrupt its own thread anywhere, so it only tries the lock; whoever holds it looks
+at the flag again after letting go.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from threading import Lock
 from typing import Protocol
 
@@ -27,6 +26,10 @@ from streamkit.process import generation
 from streamkit.request import Request
 
 __all__ = ["Aborted", "ByteStream", "Link", "Transport"]
+
+#: Longest single wait on a socket. A longer one goes round the loop again: a fixed value saves the
+#: system call that changing it costs at every recv.
+SLICE = 5.0
 
 
 class Aborted(Exception):
@@ -46,18 +49,19 @@ class Link:
         self.aborted = False
         #: Set when a clock ran out; the error to raise, whatever the layers below make of it.
         self.expired: StreamTimeout | None = None
-        #: The peer's end of file was seen on the socket.
-        self.eof = False
-        #: The socket came from the pool, and how many bytes it has given for this request.
-        self.reused = False
-        self.received = 0
+        #: An instant that ends the present wait earlier than any clock: a farewell, an error body.
+        self.until: float | None = None
         #: Ask the pool for a new connection, not a kept one.
         self.fresh = False
-        #: An instant that ends the present wait earlier than any clock: a drain, an error body.
-        self.until: float | None = None
+        #: The socket came from the pool; how many bytes it has given since; its end was seen.
+        self.reused = False
+        self.received = 0
+        self.eof = False
+        #: Bytes came after the end of the answer.
+        self.surplus = False
         self._generation = generation()
         self._lock = Lock()
-        self._fd = -1  # guarded by _lock
+        self._twin: socket.socket | None = None  # guarded by _lock
 
     def abort(self) -> None:
         """Wake the blocked reader and tell the server we are gone; idempotent, never blocks."""
@@ -68,40 +72,75 @@ class Link:
         """Forget what the last attempt saw; the clocks of one attempt start afresh."""
         self.expired = None
         self.until = None
+        self._forget()
         self.clocks.begin_attempt()
 
+    def patience(self) -> float:
+        """
+        Seconds the next wait may take, never 0; after such a wait, ask again.
+
+        Raises:
+            TimeoutError: A clock ran out (``expired`` says which), or ``until`` came.
+            ConnectionAbortedError: abort() was called.
+        """
+        if self.aborted:
+            raise ConnectionAbortedError("aborted")
+        left = self.clocks.left()
+        if left <= 0:
+            self.expired = self.clocks.expired()
+            raise TimeoutError("a clock ran out")
+        if self.until is not None:
+            left = min(left, self.until - self.clocks.now())
+            if left <= 0:
+                raise TimeoutError("no more patience")
+        return left if left < SLICE else SLICE
+
+    @property
+    def attached(self) -> bool:
+        """Whether a socket is held."""
+        return self._twin is not None
+
     def attach(self, sock: socket.socket, *, reused: bool) -> None:
-        """The socket that serves from now on; taken before TLS."""
+        """Hold the socket that serves from now on; call it before TLS."""
+        self._forget()
         self.reused = reused
-        self.received = 0
-        self.eof = False
-        descriptor = os.dup(sock.fileno())
-        with self._lock:
-            old, self._fd = self._fd, descriptor
-        if old >= 0:
-            os.close(old)
+        # The family does not matter for a shutdown, and a TLS-in-TLS object has none.
+        self._swap(socket.fromfd(sock.fileno(), socket.AF_INET, socket.SOCK_STREAM))
         if self.aborted:
             self._shutdown()
 
     def detach(self) -> None:
-        """Let the socket go, before it is closed or returns to the pool; abort() no longer cuts it."""
-        with self._lock:
-            old, self._fd = self._fd, -1
-        if old >= 0:
-            os.close(old)
+        """Let the socket go, before it returns to the pool; abort() no longer cuts it."""
+        self._swap(None)
+
+    def cut(self) -> None:
+        """Shut the connection down and let it go: the server sees it even if a fork has a copy."""
+        self._shutdown()
+        self._swap(None)
+
+    def _forget(self) -> None:
+        self.reused = self.eof = self.surplus = False
+        self.received = 0
+
+    @property
+    def _inherited(self) -> bool:
+        return self._generation != generation()
+
+    def _swap(self, twin: socket.socket | None) -> None:
+        # In a forked child the lock may be held by a thread that does not exist there.
+        with nullcontext() if self._inherited else self._lock:
+            old, self._twin = self._twin, twin
+        if old is not None:
+            old.close()
 
     def _shutdown(self) -> None:
-        # A forked child shares the parent's connection: shutting it down would cut the parent's stream.
-        if self._generation != generation() or not self._lock.acquire(blocking=False):
+        # A forked child shares the connection: shutting it down would cut the parent's stream.
+        if self._inherited or not self._lock.acquire(blocking=False):
             return
         try:
-            if self._fd >= 0:
-                sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=self._fd)
-                try:
-                    with suppress(OSError):  # not connected any more: nothing left to cut
-                        sock.shutdown(socket.SHUT_RDWR)
-                finally:
-                    sock.detach()
+            if self._twin is not None:
+                with suppress(OSError):  # not connected any more: nothing left to cut
+                    self._twin.shutdown(socket.SHUT_RDWR)
         finally:
             self._lock.release()
 
@@ -133,7 +172,7 @@ class ByteStream(Protocol):
         ...
 
     def finish(self) -> None:
-        """After the terminal event: keep the connection if the body ends within 50 ms and 16 KiB."""
+        """After the terminal event: keep the connection if 50 ms and 16 KiB see the body's end."""
         ...
 
     def close(self) -> None:
@@ -153,7 +192,10 @@ class Transport(Protocol):
         Send the request, wait for the status and headers.
 
         Raises:
-            Aborted, ConnectError, StreamTimeout, StreamInterrupted, ProtocolError, LimitExceeded.
+            Aborted: The link was cut by us.
+            ConnectError, StreamTimeout, StreamInterrupted: The network failed.
+            ProtocolError, LimitExceeded: What came is not HTTP, or too much of it.
+            ConfigurationError: It cannot be sent: a closed client, a bad proxy or certificate path.
         """
         ...
 

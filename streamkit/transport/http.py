@@ -1,47 +1,26 @@
-"""
-Requests over HTTP: one pooled session, reads that return what is there, a bounded farewell.
-
-Reading. Identity bodies are read with http.client's ``read1``, which gives each piece as it comes in
-every framing; encoded ones with urllib3's ``read1``, in pieces of at most 64 KiB even for bombs.
-``stream()`` and ``iter_content()`` hold bytes back (FACTS.md F5 and section 5).
-"""
+"""Requests over HTTP: one pooled session of ours, or the user's own."""
 
 from __future__ import annotations
 
-import http.client
-import threading
-from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 from requests.auth import AuthBase
+from requests.structures import CaseInsensitiveDict
 from typing_extensions import override
 
-from streamkit.errors import ConfigurationError, ProtocolError, StreamInterrupted, StreamkitError
+from streamkit.errors import ConfigurationError
 from streamkit.process import generation
 from streamkit.request import Request
-from streamkit.transport.base import Aborted, Link
-from streamkit.transport.connection import Adapter, adopt, sending
-from streamkit.transport.failure import FOREIGN, map_failure
+from streamkit.transport.answer import HttpStream, failure
+from streamkit.transport.base import Link
+from streamkit.transport.connection import LONGEST, Adapter
+from streamkit.transport.failure import FOREIGN, WRAPPERS
+from streamkit.transport.reading import adopt, sending
+from streamkit.version import __version__
 
 __all__ = ["HttpStream", "HttpTransport"]
-
-READ = 65536
-#: The farewell: how long and how many bytes the end of a body may take (PROMISES.md P54).
-DRAIN_TIME, DRAIN_BYTES = 0.05, 16 * 1024
-#: What an error body may take (PROMISES.md P63).
-ERROR_BODY_TIME = 2.0
-#: More layers of compression than this are an attack (PROMISES.md P62).
-MAX_CODINGS = 5
-
-
-class _KeepHeaders(AuthBase):
-    """Does nothing: with an auth object given, requests leaves ~/.netrc alone (PROMISES.md S3)."""
-
-    @override
-    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        return r
 
 
 class HttpTransport:
@@ -54,217 +33,162 @@ class HttpTransport:
         session: The user's own: never closed and never changed by us. Its adapters are kept, so
             before the headers a cancel frees the caller only, and clocks count per read. None makes
             a session of ours at the first request.
+
+    Raises:
+        ConfigurationError: Not a session.
     """
 
     def __init__(self, session: requests.Session | None = None) -> None:
+        if session is not None and not isinstance(session, requests.Session):
+            raise ConfigurationError(
+                f"session must be a requests.Session, got {type(session).__name__}"
+            )
         self._theirs = session
-        self._ours: requests.Session | None = None
+        #: At most one, under the generation of this process. A dict, because its setdefault() is
+        #: atomic: a lock could be held by another thread when the process forks.
+        self._ours: dict[int, requests.Session] = {}
         self._closed = False
-        self._generation = generation()
-        self._lock = threading.Lock()  # guards the making of _ours
 
     def open(self, request: Request, link: Link) -> HttpStream:
         """See Transport.open."""
         session = self._session()
-        if link.aborted:
-            raise Aborted
-        prepared = self._prepare(session, request)
-        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
         for fresh in (False, True):
             link.fresh = fresh
             try:
-                response = self._send(session, prepared, settings, link)
+                response = self._send(session, request, link)
+                return HttpStream(response, link, request.url)
             except FOREIGN as error:
-                link.detach()
-                if link.aborted:
-                    raise Aborted from None
+                link_says = link.aborted or link.expired is not None
+                if self._theirs is not None and _is_users(error) and not link_says:
+                    link.detach()
+                    raise
                 # A kept connection that dies before its first byte was stale: the server had closed
                 # it. The request was not seen; send it once more, on a new connection.
-                if link.reused and not link.received and not link.expired and not fresh:
-                    continue
-                raise self._failure(error, request.url, link) from None
+                stale = link.reused and not (link.received or link.expired or link.aborted or fresh)
+                failed = failure(error, link, request.url, answered=False)
             except BaseException:
                 link.detach()
                 raise
-            if self._theirs is not None:
-                adopt(getattr(response.raw, "_fp", None), link)
-            return HttpStream(response, link, request.url)
+            link.detach()
+            if not stale:
+                raise failed  # not in the except block: the foreign error would be its context
         raise AssertionError("unreachable")
 
     def close(self) -> None:
         """Close our idle connections; a session of the user's is left alone."""
         self._closed = True
-        ours, self._ours = self._ours, None
-        if ours is not None:
-            ours.close()
+        while self._ours:
+            self._ours.popitem()[1].close()
 
     def _session(self) -> requests.Session:
         if self._theirs is not None:
             return self._theirs
         if self._closed:
             raise ConfigurationError("the client is closed; make a new one")
-        if self._generation != generation():
+        now = generation()
+        session = self._ours.get(now)
+        if session is None:
             # A forked child must not speak on its parent's connections.
-            self._lock = threading.Lock()
-            self._ours = None
-            self._generation = generation()
-        with self._lock:
-            if self._ours is None:
-                self._ours = _new_session()
-            return self._ours
+            for other in [key for key in self._ours if key != now]:
+                self._ours.pop(other, None)
+            session = self._ours.setdefault(now, _new_session())
+        return session
 
-    def _prepare(self, session: requests.Session, request: Request) -> requests.PreparedRequest:
-        auth = None if session.auth else _KeepHeaders()
-        return session.prepare_request(
+    def _send(self, session: requests.Session, request: Request, link: Link) -> requests.Response:
+        prepared = session.prepare_request(
             requests.Request(
                 request.method,
                 request.url,
-                # Compression only delays a token stream: gzip holds bytes back until it has a block.
+                # Compression only delays a token stream: gzip holds back until it has a block.
                 headers={"Accept-Encoding": "identity", **request.headers},
                 data=request.body,
-                auth=auth,
+                auth=None if session.auth else _KeepHeaders(),
             )
         )
+        seen = _Seen()
+        prepared.hooks = {"response": [seen, *prepared.hooks.get("response", ())]}
+        settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+        start = link.clocks.now()
+        try:
+            link.patience()
+            with sending(link):
+                response = session.send(
+                    prepared, allow_redirects=False, timeout=_timeouts(link), **settings
+                )
+        except _Redirect as found:
+            response = found.response
+        except requests.HTTPError as error:
+            # A hook of the user's called raise_for_status(). Whoever asked us reads the status, and
+            # the body, where the service says why.
+            if error.response is None:
+                raise
+            response = error.response
+        except BaseException as error:
+            if seen.response is not None:
+                seen.response.close()
+            elif not link.attached and isinstance(error, requests.ReadTimeout):
+                link.clocks.connected()
+            raise
+        finally:
+            seen.response = None  # response -> request -> hooks -> response would be a cycle
+        if not link.attached:  # the connection is not one of ours
+            _take_over(response, link, link.clocks.now() - start)
+        return response
 
-    def _send(
-        self,
-        session: requests.Session,
-        prepared: requests.PreparedRequest,
-        settings: Mapping[str, Any],
-        link: Link,
-    ) -> requests.Response:
-        connect = min(link.clocks.left(), link.clocks.timeouts.connect or 1e6, 1e6)
-        # Our connections obey the clocks by themselves; a foreign session gets what requests offers.
-        read = None if self._theirs is None else min(link.clocks.left(), 1e6)
-        with sending(link):
-            return session.send(
-                prepared,
-                allow_redirects=False,
-                timeout=(max(connect, 0.001), read),
-                **settings,
-            )
 
-    def _failure(self, error: Exception, url: str, link: Link) -> StreamkitError:
-        if link.expired is not None:
-            return link.expired
-        return map_failure(error, url=url, clocks=link.clocks, answered=False)
+def _timeouts(link: Link) -> tuple[float, float]:
+    """For requests: connect and read. Our connections know better; others keep to these."""
+    clocks = link.clocks
+    read = min(clocks.answer_left(), clocks.total_left())
+    return max(min(clocks.left(), LONGEST), 0.001), max(min(read, LONGEST), 0.001)
 
 
-class HttpStream:
+def _take_over(response: requests.Response, link: Link, took: float) -> None:
+    """From the headers on, the connection of a foreign pool is under our clocks and our abort."""
+    link.clocks.connected()
+    link.clocks.waited(took)
+    link.clocks.heard()
+    try:
+        adopt(getattr(response.raw, "_fp", None), link)
+    except BaseException:
+        response.close()
+        raise
+
+
+def _is_users(error: Exception) -> bool:
     """
-    The body of one HTTP answer.
+    Whether it was raised by a hook or an auth object of the user's session.
 
-    Thread safety: **confined** to the reading thread.
+    requests wraps all errors of the network; it raises a bare OSError for certificate paths only.
     """
+    return not isinstance(error, WRAPPERS) and type(error) is not OSError
 
-    def __init__(self, response: requests.Response, link: Link, url: str) -> None:
-        self.status: int = response.status_code
-        self.headers: Mapping[str, str] = response.headers
-        self._response: requests.Response | None = response
-        self._link = link
-        self._url = url
-        self._body = getattr(response.raw, "_fp", None)
-        encoding = response.headers.get("content-encoding", "identity").lower()
-        self._codings = [c.strip() for c in encoding.split(",") if c.strip() not in ("", "identity")]
-        self._read1: Callable[[int], bytes]
-        if not self._codings and isinstance(self._body, http.client.HTTPResponse):
-            self._read1 = self._body.read1
-        else:
-            self._read1 = self._decoded
 
-    def read(self) -> bytes:
-        """See ByteStream.read."""
-        link = self._link
-        try:
-            data = self._read1(READ)
-        except (*FOREIGN, StreamkitError) as error:
-            raise self._failure(error) from None
-        if link.aborted:
-            raise Aborted
-        if not data:
-            self._check_complete()
-        return data
+class _KeepHeaders(AuthBase):
+    """Does nothing: with an auth object given, requests leaves ~/.netrc alone (PROMISES.md S3)."""
 
-    def read_error_body(self, limit: int) -> bytes:
-        """See ByteStream.read_error_body."""
-        link = self._link
-        link.until = link.clocks.now() + ERROR_BODY_TIME
-        parts: list[bytes] = []
-        size = 0
-        try:
-            while size < limit and (data := self._read1(READ)):
-                parts.append(data)
-                size += len(data)
-        except (*FOREIGN, StreamkitError):
-            pass  # what arrived is used: the status already says what happened
-        if link.aborted:
-            raise Aborted
-        return b"".join(parts)[:limit]
+    @override
+    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
+        return r
 
-    def finish(self) -> None:
-        """See ByteStream.finish."""
-        link = self._link
-        link.until = link.clocks.now() + DRAIN_TIME
-        size = 0
-        try:
-            while data := self._read1(READ):
-                size += len(data)
-                if size > DRAIN_BYTES:
-                    return self.close()
-        except (*FOREIGN, StreamkitError):
-            return self.close()
-        body = self._body
-        response = self._response
-        if response is None or link.aborted or getattr(body, "length", None):
-            return self.close()
-        link.detach()
-        self._response = None
-        if body is not None:
-            body.close()  # a body of known length does not close itself
-        response.raw.release_conn()
-        return None
 
-    def close(self) -> None:
-        """See ByteStream.close."""
-        # Takes no lock of the pool: it may run inside a signal handler (Run.cancel).
-        self._link.detach()
-        response, self._response = self._response, None
-        if response is not None:
-            response.raw.close()
+class _Redirect(Exception):
+    """Carries a 3xx answer past requests, which would read its whole body, however long."""
 
-    def _decoded(self, amount: int) -> bytes:
-        if len(self._codings) > MAX_CODINGS:
-            raise ProtocolError(
-                f"the answer is compressed {len(self._codings)} times over, at most {MAX_CODINGS}"
-            )
-        assert self._response is not None
-        unknown = set(self._codings) - {"gzip", "x-gzip", "deflate", "br", "zstd"}
-        if unknown:
-            raise ProtocolError(f"the answer has an unknown content encoding {min(unknown)!r}")
-        data: bytes = self._response.raw.read1(amount, decode_content=True)
-        return data
+    def __init__(self, response: requests.Response) -> None:
+        super().__init__()
+        self.response = response
 
-    def _check_complete(self) -> None:
-        left = getattr(self._body, "length", None)
-        if left:
-            raise StreamInterrupted(
-                f"the connection ended {left} bytes before the end of the answer", stage="body"
-            )
 
-    def _failure(self, error: Exception) -> Exception:
-        link = self._link
-        if link.aborted:
-            return Aborted()
-        if isinstance(error, StreamkitError):
-            return error
-        if link.expired is not None:
-            link.expired.stage = "body"
-            return link.expired
-        if isinstance(error, http.client.IncompleteRead) and not link.eof and link.received:
-            # http.client says the same of an early end and of a chunk size that is no number; only
-            # the socket knows whether the end had come.
-            return ProtocolError("the chunked framing of the answer is malformed", stage="body")
-        return map_failure(error, url=self._url, clocks=link.clocks, answered=True)
+class _Seen:
+    """A response hook that runs before the user's own, and keeps the response at hand."""
+
+    response: requests.Response | None = None
+
+    def __call__(self, response: requests.Response, **_: Any) -> None:
+        self.response = response
+        if response.is_redirect:
+            raise _Redirect(response)
 
 
 def _new_session() -> requests.Session:
@@ -274,5 +198,5 @@ def _new_session() -> requests.Session:
     session.mount("https://", adapter)
     # No cookies: none stored, none sent (PROMISES.md S19).
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    session.headers.clear()
+    session.headers = CaseInsensitiveDict({"User-Agent": f"streamkit/{__version__}"})
     return session

@@ -1,0 +1,356 @@
+"""A catalogue of faults, in every mode: which error, which stage, whether to try again."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import http.client
+import re
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from urllib3.exceptions import NewConnectionError
+
+import streamkit
+from streamkit.deadline import Clocks, Timeouts
+from streamkit.errors import (
+    ConnectError,
+    InvalidRequest,
+    LimitExceeded,
+    Overloaded,
+    ProtocolError,
+    StreamInterrupted,
+    StreamkitError,
+    TransportError,
+    TruncatedStream,
+)
+from streamkit.testing import (
+    FAULTS,
+    PREFIX,
+    BeforeHeaders,
+    Coding,
+    Fin,
+    Framing,
+    Headers,
+    OnAccept,
+    Raw,
+    Repeat,
+    Reset,
+    Status,
+    Text,
+)
+from streamkit.transport.failure import map_failure
+from streamkit.transport.http import HttpTransport
+
+MODES = ("direct", "buffered", "managed")
+
+#: Fault -> class, stage, outcome, worth another try, message.
+CATALOGUE = {
+    "accept-close": (
+        StreamInterrupted, "headers", "transport_error", True,
+        r"HOST broke the connection before the answer: .+",
+    ),
+    "accept-rst": (
+        StreamInterrupted, "headers", "transport_error", True,
+        r"HOST broke the connection before the answer: .+",
+    ),
+    "close-before-headers": (
+        StreamInterrupted, "headers", "transport_error", True,
+        r"HOST broke the connection before the answer: "
+        r"Remote end closed connection without response",
+    ),
+    "rst-before-headers": (
+        StreamInterrupted, "headers", "transport_error", True,
+        r"HOST broke the connection before the answer: Connection reset by peer",
+    ),
+    "banner": (
+        ProtocolError, "headers", "failed", False,
+        r"HOST does not speak HTTP: it began with b'SSH-2\.0-OpenSSH_9\.6\\r\\n'",
+    ),
+    "garbage-status": (
+        ProtocolError, "headers", "failed", False,
+        r"HOST does not speak HTTP: it began with b'HTTP/1\.1 abc \\x1b\[31m\\r\\n'",
+    ),
+    "half-status-line": (
+        ProtocolError, "headers", "failed", False,
+        r"HOST does not speak HTTP: it began with b'HTTP/1\.1 2'",
+    ),
+    "many-headers": (
+        LimitExceeded, "headers", "failed", False,
+        r"HOST sent too many headers: got more than 100 headers \(the limit counts headers\)",
+    ),
+    "huge-header": (
+        LimitExceeded, "headers", "failed", False,
+        r"a header or chunk line from HOST is over 65536 bytes",
+    ),
+    "headers-then-fin": (
+        StreamInterrupted, "body", "transport_error", True,
+        r"HOST broke the connection in the middle of the answer: .+",
+    ),
+    "empty-200": (TruncatedStream, "body", "truncated", True, r".+"),
+    "unknown-encoding": (
+        ProtocolError, "body", "failed", False,
+        r"the answer has a content encoding we cannot undo: 'zork'",
+    ),
+    "gzip-lie": (
+        ProtocolError, "body", "failed", False,
+        r"the answer of HOST is malformed: .+",
+    ),
+    "gzip-chain": (
+        LimitExceeded, "body", "failed", False,
+        r"the answer is compressed 6 times over, at most 5 are undone \(the limit counts codings\)",
+    ),
+    "dup-cl": (ProtocolError, "headers", "failed", False, r"the answer of HOST is malformed: .+"),
+    "redirect": (
+        TransportError, "headers", "transport_error", False,
+        r"openai answered 307, a redirect to 'other\.invalid'; redirects are not followed: "
+        r"they would carry the key along",
+    ),
+    # After the first content: everything that arrived is delivered, and stands in .partial.
+    "rst-after": (
+        StreamInterrupted, "body", "transport_error", True,
+        r"HOST broke the connection in the middle of the answer: Connection reset by peer",
+    ),
+    "truncated-chunked": (StreamInterrupted, "body", "transport_error", True, r"HOST broke .+"),
+    "truncated-in-chunk": (StreamInterrupted, "body", "transport_error", True, r"HOST broke .+"),
+    "cut-length": (
+        StreamInterrupted, "body", "transport_error", True,
+        r"the connection ended \d+ bytes before the end of the answer",
+    ),
+    "bad-chunk-size": (
+        ProtocolError, "body", "failed", False,
+        r"the chunked framing of the answer is malformed",
+    ),
+    "fin-after": (TruncatedStream, "body", "truncated", True, r".+"),
+    "gzip-truncated": (TruncatedStream, "body", "truncated", True, r".+"),
+}  # fmt: skip
+WITH_TEXT = {
+    "rst-after", "truncated-chunked", "truncated-in-chunk", "cut-length", "bad-chunk-size",
+    "fin-after", "gzip-truncated",
+}  # fmt: skip
+
+
+def check_clean(error: StreamkitError) -> None:
+    """No foreign object, traceback or further error hangs on it."""
+    cause = error.__cause__
+    assert error.__context__ is cause or error.__context__ is None
+    if cause is not None:
+        assert cause.__traceback__ is None and cause.__cause__ is None and cause.__context__ is None
+        for name in ("request", "response", "pool", "conn"):
+            assert getattr(cause, name, None) is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("fault", CATALOGUE)
+def test_each_fault_has_its_error(ask, serve, fault, mode):
+    kind, stage, outcome, retryable, message = CATALOGUE[fault]
+    provider = serve(FAULTS[fault])
+    text, error = ask.fail(provider, mode)
+    assert type(error) is kind, repr(error)
+    assert re.fullmatch(message.replace("HOST", f"127.0.0.1:{provider.port}"), str(error)), error
+    assert (error.stage, error.outcome, error.retryable) == (stage, outcome, retryable)
+    assert error.elapsed is not None and error.elapsed < 5
+    assert error.provider == "openai" and error.stream_id
+    assert len(provider.requests) <= 1
+    check_clean(error)
+    if fault in WITH_TEXT:
+        assert text == PREFIX == error.partial.text
+    else:
+        assert text == ""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_refused(ask, mode):
+    _, error = ask.fail("http://127.0.0.1:1/v1", mode)
+    assert isinstance(error, ConnectError) and isinstance(error, TransportError)
+    assert str(error) == "127.0.0.1:1 refused the connection"
+    assert (error.kind, error.stage, error.retryable) == ("refused", "connect", True)
+    assert isinstance(error.__cause__, ConnectionRefusedError)
+    check_clean(error)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".invalid", "a..b"])
+def test_a_name_nobody_knows(ask, mode, host):
+    _, error = ask.fail(f"http://{host}:8080/v1", mode)
+    assert isinstance(error, ConnectError)
+    assert (error.kind, error.stage) == ("dns", "connect")
+    assert str(error).startswith(f"cannot look up {host}:8080: ")
+    check_clean(error)
+
+
+@pytest.mark.parametrize("size", [b"-5", b"zz", b"", b"0x"])
+def test_a_chunk_size_that_is_none(ask, serve, size):
+    provider = serve([Text("one"), Raw(size + b"\r\nhello\r\n", framed=False), Fin()])
+    text, error = ask.fail(provider)
+    assert text == "one"
+    assert type(error) is ProtocolError
+
+
+def test_a_redirect_bomb_is_not_read(ask, serve):
+    provider = serve(FAULTS["redirect-bomb"])
+    _, error = ask.fail(provider)
+    assert type(error) is TransportError
+    assert provider.wait_disconnect() is not None
+    assert provider.requests[0].sent < 100 * 1024  # of 200 KiB; the kernel's buffers took them
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(ask, serve, status):
+    other = serve([Text("stolen")])
+    provider = serve([Status(status, b"", headers={"location": other.base_url()})])
+    _, error = ask.fail(provider, retry=True)
+    assert isinstance(error, TransportError)
+    assert (len(provider.requests), other.connections) == (1, 0)
+
+
+def test_interim_answers_without_end_are_refused(ask, serve):
+    flood = Repeat([Raw(b"HTTP/1.1 103 Early\r\n\r\n" * 100)])
+    _, error = ask.fail(serve([BeforeHeaders([flood])]))
+    assert isinstance(error, LimitExceeded)
+
+
+def test_a_gzip_bomb_stops_at_the_limit_of_an_event(ask, serve):
+    _, error = ask.fail(serve(FAULTS["gzip-bomb"]))
+    assert isinstance(error, LimitExceeded)
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"null", b"[]", b"<html>", b"\xff\xfe"])
+@pytest.mark.parametrize("framing", ["chunked", "length", "close"])
+def test_an_error_status_is_the_error_whatever_its_body(ask, serve, body, framing):
+    steps = [Headers(status=404), Framing(framing)] + ([Raw(body)] if body else [])
+    _, error = ask.fail(serve(steps))
+    assert isinstance(error, InvalidRequest) and error.status == 404
+
+
+@pytest.mark.parametrize("fault", ["error-length-lie", "error-gzip"])
+def test_an_error_body_that_lies_does_not_hide_the_status(ask, serve, fault):
+    _, error = ask.fail(serve(FAULTS[fault]))
+    assert isinstance(error, Overloaded) and error.status == 500
+
+
+def test_an_error_body_in_too_many_codings_does_not_hide_the_status(ask, serve):
+    _, error = ask.fail(serve([Headers(status=503), Coding(("gzip",) * 6), Raw("no")]))
+    assert isinstance(error, Overloaded)
+
+
+@pytest.mark.parametrize("fault", ["flaky-rst", "flaky-fin"])
+def test_a_break_before_the_answer_is_tried_again(ask, serve, fault):
+    broken = [OnAccept([Reset() if fault == "flaky-rst" else Fin()])]
+    provider = serve(scripts=[broken, broken, [Text("Hi")]])
+    stream = ask(provider, retry={"initial": 0.0})
+    assert list(stream) == ["Hi"]
+    assert len(stream.result().attempts) == 3
+
+
+def test_out_of_descriptors(tmp_path):
+    script = tmp_path / "starve.py"
+    script.write_text(
+        textwrap.dedent("""
+        import os, resource, streamkit
+        from streamkit.testing import Gate, LocalProvider, Text
+
+        def ask(**keywords):
+            return streamkit.stream("openai/m", "Hi", base_url=url, api_key="k" * 9, **keywords)
+
+        with LocalProvider([Text("one"), Gate(), Text(" two")]) as provider:
+            url = provider.base_url()
+            running = iter(ask())
+            assert next(running) == "one"
+            provider.wait_gate()
+            used = len(os.listdir("/proc/self/fd"))
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, hard))
+            hogs = []
+            try:
+                while True:
+                    hogs.append(os.dup(0))
+            except OSError:
+                pass
+            for mode in ("direct", "buffered", "managed"):
+                try:
+                    list(ask(mode=mode, retry=None))
+                except streamkit.ConnectError as error:
+                    assert error.kind == "resources" and error.retryable, error
+                    assert "Too many open files" in str(error), error
+                else:
+                    raise AssertionError(mode)
+            for hog in hogs:
+                os.close(hog)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            provider.release(2)
+            assert list(running) == [" two"]
+            assert list(ask()) == ["one", " two"]
+        streamkit.close()
+        print("ok")
+        """)
+    )
+    command = [sys.executable, "-W", "error", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("ok\n", "")
+
+
+def test_a_stream_leaves_no_garbage_for_the_collector(ask, serve):
+    """Cycles would hold sockets and answers until the collector comes by."""
+    provider = serve(scripts=[[Text("Hi")], FAULTS["rst-after"], FAULTS["rst-before-headers"]])
+    list(ask(provider))
+    ask.fail(provider)
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for _ in range(2):
+            list(ask(serve([Text("Hi")])))
+            list(ask(serve([Text("Hi")]), "buffered"))
+        gc.collect()
+        ours = {"requests", "urllib3", "streamkit.transport", "http.client"}
+        found = [
+            type(thing)
+            for thing in gc.garbage
+            if any(type(thing).__module__.startswith(name) for name in ours)
+            and "email" not in type(thing).__module__
+        ]
+        assert found == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+def test_an_error_is_mapped_by_what_it_wraps_not_by_its_order():
+    outer = http.client.HTTPException("wrapped")
+    outer.__cause__ = OSError(errno.EMFILE, "Too many open files")
+    mapped = map_failure(outer, url="http://h/v1", clocks=Clocks(Timeouts()), answered=False)
+    assert isinstance(mapped, ConnectError) and mapped.kind == "resources"
+
+
+def test_a_reset_during_the_connect_is_a_break():
+    reset = ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+    wrapped = NewConnectionError(None, "failed")  # type: ignore[arg-type]
+    wrapped.__cause__ = reset
+    mapped = map_failure(wrapped, url="http://h/v1", clocks=Clocks(Timeouts()), answered=False)
+    assert isinstance(mapped, StreamInterrupted) and mapped.retryable
+    assert mapped.__cause__ is reset
+
+
+def test_a_kernel_that_gives_up_is_a_break_and_no_clock():
+    gone = TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+    mapped = map_failure(gone, url="http://h/v1", clocks=Clocks(Timeouts()), answered=True)
+    assert isinstance(mapped, StreamInterrupted)
+    assert str(mapped) == "h broke the connection in the middle of the answer: Connection timed out"
+
+
+def test_closing_twice_and_reading_after_close_are_harmless(ask, serve):
+    provider = serve([Text("Hi")])
+    transport = HttpTransport()
+    stream = transport.open(ask.request(provider.base_url()), ask.link())
+    stream.close()
+    stream.close()
+    stream.finish()
+    with pytest.raises(StreamkitError):
+        while stream.read():
+            pass
+        raise streamkit.TruncatedStream  # the end of a body that was given up looks like any end
+    transport.close()
