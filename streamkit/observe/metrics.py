@@ -54,8 +54,10 @@ class Metrics:
         duration_ms: Milliseconds from the first use to the end, or to now.
         chunks_received: Chunks made from the provider's events.
         bytes_received: Bytes of response bodies, after transfer and content coding.
-        chunks_delivered: Chunks handed to a loop or callback.
-        chunks_dropped: Chunks shed by a lossy buffer policy, or left in the buffer by a cancel.
+        chunks_delivered: Chunks handed to a loop or callback, gaps aside.
+        chunks_dropped: Chunks shed by a lossy buffer policy, or left by a cancel.
+        chunks_merged: Chunks that became part of another, by the policy ``coalesce``. At the end
+            received = delivered + dropped + merged.
         chunks_per_second: Received, over the time since the first one; 0.0 before the second.
         bytes_per_second: The same for bytes.
         time_to_first_chunk: Seconds from the first use to the first content; None before it.
@@ -71,6 +73,7 @@ class Metrics:
     bytes_received: int
     chunks_delivered: int
     chunks_dropped: int
+    chunks_merged: int
     chunks_per_second: float
     bytes_per_second: float
     time_to_first_chunk: float | None
@@ -87,8 +90,8 @@ class Counters:
     """
 
     __slots__ = (
-        "bytes_received", "chunks_delivered", "chunks_left", "chunks_received", "ended", "errors",
-        "first", "last", "retries", "started",
+        "bytes_received", "chunks_delivered", "chunks_received", "ended", "errors", "first",
+        "last", "retries", "started",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -99,8 +102,6 @@ class Counters:
         self.chunks_received = 0
         self.bytes_received = 0
         self.chunks_delivered = 0
-        #: Taken from the buffer and then not given out, because the consumer left.
-        self.chunks_left = 0
         self.errors = 0
         self.retries = 0
 
@@ -117,7 +118,7 @@ class Counters:
         return (now if self.ended is None else self.ended) - self.started
 
     def snapshot(
-        self, now: float, *, stream_id: str, provider: str, model: str, dropped: int
+        self, now: float, *, stream_id: str, provider: str, model: str, dropped: int, merged: int
     ) -> Metrics:
         """All of it, frozen."""
         first, last = self.first, self.last
@@ -131,6 +132,7 @@ class Counters:
             bytes_received=self.bytes_received,
             chunks_delivered=self.chunks_delivered,
             chunks_dropped=dropped,
+            chunks_merged=merged,
             chunks_per_second=self.chunks_received / span if span else 0.0,
             bytes_per_second=self.bytes_received / span if span else 0.0,
             time_to_first_chunk=None

@@ -15,7 +15,7 @@ class Progress:
     Thread safety: **immutable**.
 
     Args:
-        tokens_received: Text and reasoning deltas delivered, each counted as one token.
+        tokens_received: Chunks delivered, each counted as one token.
         elapsed: Seconds since the first use, up to the end.
     """
 

@@ -89,7 +89,7 @@ class Head:
         """Look at the first byte that says something: the content type does not tell (1.1)."""
         self._lead = data = self._lead + data
         first = data.removeprefix(_BOM).lstrip()[:1]
-        if not first:
+        if not first or _BOM.startswith(data):
             if len(data) < 64:
                 return b""
         elif first == b"<":

@@ -8,6 +8,7 @@ cancelling and failing are the same for all of them.
 from __future__ import annotations
 
 from _thread import get_ident
+from collections.abc import Iterable
 from time import monotonic
 
 from streamkit.chunk import Chunk
@@ -65,6 +66,7 @@ class Drain:
             raise
         finally:
             if run.ended.is_set:
+                run.drop_reader()
                 run.announce()
             run.draining.release()
 
@@ -75,11 +77,19 @@ class Drain:
             run.farewell()
         run.release()
 
-    def leave(self, undelivered: int = 0) -> None:
-        """The consumer is gone, maybe before the end; so many chunks it took it never gave out."""
-        self.run.counters.chunks_delivered -= undelivered
-        self.run.counters.chunks_left += undelivered
+    def leave(self, rest: Iterable[Chunk] = ()) -> None:
+        """The consumer is gone, maybe before the end; the rest it counted but never gave out."""
+        self.run.counters.chunks_delivered -= self._counted(rest)
         self.run.release()
+
+    def count(self, chunks: list[Chunk]) -> None:
+        """These are delivered. Gaps are not counted: they were never received."""
+        self.run.counters.chunks_delivered += (
+            self._counted(chunks) if self.run.lossy else len(chunks)
+        )
+
+    def _counted(self, chunks: Iterable[Chunk]) -> int:
+        return sum(chunk.kind != "gap" for chunk in chunks)
 
     def _begin(self) -> None:
         run = self.run
@@ -108,9 +118,17 @@ class Drain:
         run, hooks = self.run, self.run.hooks
         end = None if timeout is None else monotonic() + timeout
         while True:
-            chunks = self._take(self._patience(end))
+            try:
+                chunks = self._take(self._patience(end))
+            except Exception:
+                hooks.flush(self._stopped)  # what arrived comes before what ended it
+                raise
             if chunks:
-                hooks.deliver(chunks, self._stopped)
+                try:
+                    hooks.deliver(chunks, self._stopped)
+                except BaseException:
+                    self.count(chunks)
+                    raise
             elif chunks is None:
                 hooks.flush(self._stopped)
                 if self.final is not None:

@@ -75,16 +75,26 @@ class Hooks:
         return min(batch, self._metrics_due)
 
     def deliver(self, chunks: list[Chunk], stopped: Callable[[], bool]) -> None:
-        """Hand chunks to on_text, on_chunk and on_batch, in order; stops once ``stopped()``."""
+        """
+        Hand chunks to on_text, on_chunk and on_batch, in order; stops once ``stopped()``.
+
+        What was not handed out, because of that or of a callback that raised, is taken off the
+        list.
+        """
         if self.on_text or self.on_chunk:
-            for chunk in chunks:
-                if stopped():
-                    return
-                for call in self.on_chunk:
-                    call(chunk)
-                if chunk.kind == "text":
-                    for call in self.on_text:
-                        call(chunk.content)
+            handed = 0
+            try:
+                for chunk in chunks:
+                    if stopped():
+                        break
+                    handed += 1
+                    for call in self.on_chunk:
+                        call(chunk)
+                    if chunk.kind == "text":
+                        for call in self.on_text:
+                            call(chunk.content)
+            finally:
+                del chunks[handed:]
         if self._batcher is not None and not stopped():
             self._batches(self._batcher.feed(chunks, monotonic()), stopped)
 

@@ -71,6 +71,9 @@ class StreamOptions:
         timeout: The five clocks.
         retry: When a request is sent again before the first content; None never.
         limits: Bounds on what a provider may send.
+
+    Raises:
+        ConfigurationError: A value that is not of its class; the short forms are for keywords.
     """
 
     mode: Mode = "buffered"
@@ -87,7 +90,22 @@ class StreamOptions:
             raise ConfigurationError(
                 f"mode must be one of {', '.join(get_args(Mode))}, got {self.mode!r}"
             )
+        for name, kind in _CONFIGS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) and not (value is None and name in _OPTIONAL):
+                raise ConfigurationError(f"{name} must be a {kind.__name__}, got {value!r}")
 
+
+_CONFIGS: Mapping[str, type] = {
+    "buffer": BufferConfig,
+    "batch": BatchConfig,
+    "flow": FlowConfig,
+    "metrics": MetricsConfig,
+    "timeout": Timeouts,
+    "retry": RetryConfig,
+    "limits": Limits,
+}
+_OPTIONAL = frozenset({"batch", "flow", "metrics", "retry"})
 
 #: Keywords of DESIGN.md whose part does not exist yet: refused by name, never ignored.
 LATER = (

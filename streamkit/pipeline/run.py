@@ -66,9 +66,13 @@ class Run:
         self.options = options
         self.hooks = Hooks()
         self.counters = Counters()
+        #: Whether chunks may be shed, so that gaps show up among the others.
+        self.lossy = options.buffer.overflow not in ("block", "coalesce")
         self.tail = Tail(options.limits)
         self.context: Context = copy_context()
         self.ended = Latch()
+        #: Set once the final callbacks have returned.
+        self.told = Latch()
         #: Held by whoever drains right now; only ever tried, never waited for.
         self.draining = allocate_lock()
         self.drainer: int | None = None
@@ -170,7 +174,7 @@ class Run:
             and flow is not None
             and flow.enabled
             # A lossy policy sheds instead of waiting: with the read paused it could never act.
-            and self.options.buffer.overflow in ("block", "coalesce")
+            and not self.lossy
         ):
             mark = WaterMark(flow.backpressure_threshold, flow.resume_threshold)
         self._producer = threading.Thread(
@@ -225,13 +229,6 @@ class Run:
             error.request_id = error.request_id or self._attempts.request_id
             error.stage = error.stage or ("body" if self._attempts.answered else "connect")
             error.elapsed = self._link.clocks.elapsed()
-            if self._attempts.answered:
-                error.partial = self.tail.result(
-                    outcome=error.outcome,
-                    request_id=self._attempts.request_id,
-                    attempts=self._attempts.made,
-                    metrics=self.metrics(),
-                )
         self._failure = error
 
     # -- the end
@@ -255,7 +252,7 @@ class Run:
         self.cut()
         if not self.inherited and self.draining.acquire(blocking=False):
             try:
-                self._drop_reader()
+                self.drop_reader()
                 self.announce()
             finally:
                 self.draining.release()
@@ -264,7 +261,11 @@ class Run:
 
     def fail(self, error: BaseException) -> None:
         """A callback raised, or the reader did: that is the outcome. The drainer only."""
-        outcome: Outcome = error.outcome if isinstance(error, StreamkitError) else "failed"
+        outcome: Outcome = "failed"
+        if isinstance(error, StreamkitError):
+            outcome = error.outcome
+            if error is self._failure and self._attempts is not None and self._attempts.answered:
+                error.partial = self._snapshot(outcome)
         self.settle(outcome, error)
         self.cut()
 
@@ -285,7 +286,7 @@ class Run:
             self.cut()
         if self.draining.acquire(blocking=False):
             try:
-                self._drop_reader()
+                self.drop_reader()
                 self.announce()
             finally:
                 self.draining.release()
@@ -298,7 +299,7 @@ class Run:
             finally:
                 self.draining.release()
 
-    def _drop_reader(self) -> None:
+    def drop_reader(self) -> None:
         """Close the reader's connection in direct mode; only with ``draining`` held."""
         reader, self._reader = self._reader, None
         if reader is not None:
@@ -308,7 +309,10 @@ class Run:
         """Run the final callbacks, once; only with ``draining`` held."""
         if self._announced.acquire(blocking=False):
             log.debug("stream ended id=%s outcome=%s reason=%r", self.id, self.outcome, self.reason)
-            self.hooks.finish(self.result, self.metrics, self.progress, self.error)
+            try:
+                self.hooks.finish(self.result, self.metrics, self.progress, self.error)
+            finally:
+                self.told.set()
 
     def join(self, timeout: float) -> None:
         """Wait for our threads, at most that long."""
@@ -336,23 +340,32 @@ class Run:
         """The Result so far, or the final one."""
         if self._result is not None:
             return self._result
-        attempts = self._attempts
-        result = self.tail.result(
-            outcome=self.outcome,
-            request_id=self.request_id,
-            metrics=self.metrics(),
-            attempts=() if attempts is None else attempts.made,
-            dropped=self.dropped,
-        )
+        result = self._snapshot(self.outcome)
         if self.ended.is_set:
             self._result = result
         return result
 
+    def _snapshot(self, outcome: Outcome | None) -> Result:
+        return self.tail.result(
+            outcome=outcome,
+            request_id=self.request_id,
+            metrics=self.metrics(),
+            attempts=() if self._attempts is None else self._attempts.made,
+            dropped=self.dropped,
+        )
+
     @property
     def dropped(self) -> int:
         """Chunks the consumer never got: shed by the buffer policy, or left by a cancel."""
-        shed = 0 if self._ring is None else self._ring.stats().dropped
-        return shed + self.counters.chunks_left
+        if self.ended.is_set and (self.outcome == "cancelled" or self.error is not self._failure):
+            # Stopped by the consumer: what was on its way, wherever it was, reached nobody.
+            counters = self.counters
+            return counters.chunks_received - counters.chunks_delivered - self._merged
+        return 0 if self._ring is None else self._ring.stats().dropped
+
+    @property
+    def _merged(self) -> int:
+        return 0 if self._ring is None else self._ring.stats().merged
 
     @property
     def request_id(self) -> str | None:
@@ -372,6 +385,7 @@ class Run:
             provider=self.provider,
             model=self.model,
             dropped=self.dropped,
+            merged=self._merged,
         )
 
     def progress(self) -> Progress:

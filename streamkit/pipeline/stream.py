@@ -12,7 +12,6 @@ import sys
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from operator import length_hint
 from threading import current_thread, get_ident
 from time import monotonic
 from types import FrameType, TracebackType
@@ -33,6 +32,9 @@ __all__ = ["Stream"]
 
 #: How long close() waits for a callback that is running; PROMISES.md P14 allows 250 ms.
 CLOSE_PATIENCE = 0.2
+
+#: Chunks of our own making, which no provider sent.
+UNCOUNTED = ("done", "gap")
 
 
 class Stream:
@@ -66,7 +68,7 @@ class Stream:
         try:
             while (chunks := drain.next()) is not None:
                 rest = iter(chunks)
-                run.counters.chunks_delivered += len(chunks)
+                drain.count(chunks)
                 for chunk in rest:
                     if chunk.kind == "text":
                         yield chunk.content
@@ -74,7 +76,7 @@ class Stream:
                             return
             drain.end()
         finally:
-            drain.leave(undelivered=length_hint(rest))
+            drain.leave(rest)
 
     def chunks(self) -> Iterator[Chunk]:
         """The chunks of every kind; a quiet end adds a last one of kind ``done``."""
@@ -85,7 +87,7 @@ class Stream:
         try:
             while (chunks := drain.next()) is not None:
                 rest = iter(chunks)
-                run.counters.chunks_delivered += len(chunks)
+                drain.count(chunks)
                 for chunk in rest:
                     yield chunk
                     if run.ended.is_set:
@@ -94,7 +96,7 @@ class Stream:
             if drain.final is not None:
                 yield drain.final
         finally:
-            drain.leave(undelivered=length_hint(rest))
+            drain.leave(rest)
 
     def batches(
         self, size: int | None = None, *, max_wait: float | None = None
@@ -116,7 +118,6 @@ class Stream:
         return self._batches(ChunkBatcher(config))
 
     def _batches(self, batcher: ChunkBatcher[Chunk]) -> Iterator[list[Chunk]]:
-        counters = self._run.counters
         if (drain := self._open()) is None:
             return
         try:
@@ -129,17 +130,17 @@ class Stream:
                     raise
                 except BaseException:
                     for batch in batcher.flush():
-                        counters.chunks_delivered += len(batch.items)
+                        drain.count(batch.items)
                         yield batch.items
                     raise
                 if chunks is None:
                     more = False
-                    ready = batcher.flush()
+                    ready = [] if self._run.ended.is_set else batcher.flush()
                 else:
                     ready = batcher.feed(chunks, monotonic()) if chunks else []
                     ready += batcher.tick(monotonic())
                 for batch in ready:
-                    counters.chunks_delivered += len(batch.items)
+                    drain.count(batch.items)
                     yield batch.items
                     if self._run.ended.is_set:
                         return
@@ -164,7 +165,7 @@ class Stream:
         """
         if timeout is not None and timeout < 0:
             raise ValueError(f"timeout must not be negative, got {timeout!r}")
-        if not self._pocket:
+        if not (pocket := self._kept()):
             drain = self._puller()
             if drain is None:
                 return None
@@ -173,13 +174,13 @@ class Stream:
                 drain.end()
                 if drain.final is None:
                     return None
-                self._pocket.append(drain.final)
+                pocket.append(drain.final)
             elif not chunks:
                 raise TimeoutError(f"no chunk within {timeout:g} s")
             else:
-                self._pocket.extend(chunks)
-        chunk = self._pocket.popleft()
-        self._run.counters.chunks_delivered += not chunk.done
+                pocket.extend(chunks)
+        chunk = pocket.popleft()
+        self._run.counters.chunks_delivered += chunk.kind not in UNCOUNTED
         return chunk
 
     def poll(self, max_items: int | None = None) -> list[Chunk]:
@@ -196,8 +197,10 @@ class Stream:
             raise ConfigurationError("poll() needs a reading thread: use mode='buffered'")
         if max_items is not None and max_items < 1:
             raise ConfigurationError(f"max_items must be at least 1, got {max_items!r}")
-        pocket = self._pocket
-        while max_items is None or len(pocket) < max_items:
+        pocket = self._kept()
+        # Bounded without max_items too: a provider may fill the buffer as fast as we empty it.
+        wanted = max_items or self._run.options.buffer.capacity
+        while len(pocket) < wanted:
             drain = self._puller()
             if drain is None:
                 break
@@ -222,7 +225,7 @@ class Stream:
             raise later
         count = len(pocket) if max_items is None else min(max_items, len(pocket))
         taken = [pocket.popleft() for _ in range(count)]
-        self._run.counters.chunks_delivered += sum(not chunk.done for chunk in taken)
+        self._run.counters.chunks_delivered += sum(c.kind not in UNCOUNTED for c in taken)
         return taken
 
     _raise_later: BaseException | None = None
@@ -263,7 +266,7 @@ class Stream:
             raise ConfigurationError(f"no callback is called {name!r}")
         if not callable(call):
             raise ConfigurationError(f"{name} must be callable, got {type(call).__name__}")
-        if self._run.begun:
+        if self._run.claimed:
             raise ConcurrencyError(f"{name} must be given before the stream is used")
         getattr(self._run.hooks, name).append(call)
         return self
@@ -291,9 +294,8 @@ class Stream:
             BaseException: What ended it, the same object every time.
             ConcurrencyError: Called from the thread that drains: it would wait for itself.
         """
-        self._run.check_process()
-        if not self._run.claimed and not self._run.ended.is_set:
-            self.start()
+        if (drain := self._claim()) is not None:
+            self._run.start_consumer(lambda: _drain_all(drain))
         return self._wait(timeout)
 
     def result(self, timeout: float | None = None) -> Result:
@@ -307,29 +309,30 @@ class Stream:
             BaseException: What ended it, the same object every time.
             ConcurrencyError: Called from the thread that drains: it would wait for itself.
         """
-        run = self._run
-        run.check_process()
-        if not run.claimed and not run.ended.is_set:
+        if (drain := self._claim()) is not None:
             if timeout is None:
-                drain = self._open()
-                if drain is not None:
-                    _drain_all(drain)
+                _drain_all(drain)
             else:
-                self.start()
+                self._run.start_consumer(lambda: _drain_all(drain))
         return self._wait(timeout)
 
     def _wait(self, timeout: float | None) -> Result:
         run = self._run
         if timeout is not None and timeout < 0:
             raise ValueError(f"timeout must not be negative, got {timeout!r}")
+        end = None if timeout is None else monotonic() + timeout
+        mine = run.drainer == get_ident()
         if not run.ended.is_set:
-            if run.drainer == get_ident():
+            if mine:
                 raise ConcurrencyError(
                     "this thread drains the stream: waiting here for its end would never end",
                     stream_id=run.id,
                 )
             if not run.ended.wait(timeout):
                 raise TimeoutError(f"the stream has not ended within {timeout:g} s")
+        if run.outcome != "cancelled" and not mine:
+            # on_end and on_error have returned when we do; a cancel waits for no callback.
+            run.told.wait(None if end is None else max(0.0, end - monotonic()))
         if run.error is not None:
             raise run.error
         return run.result()
@@ -414,7 +417,9 @@ class Stream:
     @property
     def done(self) -> bool:
         """Whether the stream has ended and everything was taken out."""
-        return self._run.ended.is_set and not self._pocket
+        run = self._run
+        held = self._pocket or self._raise_later is not None
+        return run.ended.is_set and (run.outcome == "cancelled" or not held)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -437,6 +442,23 @@ class Stream:
         run.check_process()
         return None if run.ended.is_set else Drain(run)
 
+    def _claim(self) -> Drain | None:
+        """Become the consumer; None if there is one, or the stream has ended."""
+        run = self._run
+        run.check_process()
+        if run.claimed or run.ended.is_set:
+            return None
+        try:
+            return Drain(run)
+        except ConcurrencyError:
+            return None  # another thread was quicker
+
+    def _kept(self) -> deque[Chunk]:
+        """What get() or poll() took and has not given out; a cancel throws it away."""
+        if self._run.outcome == "cancelled":
+            self._pocket.clear()
+        return self._pocket
+
     def _puller(self) -> Drain | None:
         """The drain that get() and poll() share."""
         if self._pull is None:
@@ -449,10 +471,9 @@ class Stream:
 
 def _drain_all(drain: Drain) -> None:
     """Run a stream to its end for its callbacks and its Result; wait() raises what ended it."""
-    counters = drain.run.counters
     try:
         while (chunks := drain.next()) is not None:
-            counters.chunks_delivered += len(chunks)
+            drain.count(chunks)
         drain.end()
     except (KeyboardInterrupt, SystemExit):
         if drain.run.consumer is None:
