@@ -42,7 +42,8 @@ GRACE = 1.0 * TIME_SCALE
 DEADLINE = 10.0 * TIME_SCALE
 
 SECRETS = re.compile(
-    r"(?i).*_(API_KEY|API_TOKEN|BASE_URL|API_BASE)|(all|https?|no)_proxy|STREAMKIT_.*"
+    r"(?i).*_(API_KEY|API_TOKEN|AUTH_TOKEN|BASE_URL|API_BASE|ORG_ID|PROJECT_ID)|OLLAMA_HOST"
+    r"|(all|https?|no)_proxy|STREAMKIT_.*"
 )
 
 collect_ignore = ["bench"]
