@@ -7,8 +7,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from typing_extensions import Self, Unpack
-
 from streamkit import logs
 from streamkit.chunk import Attempt, Chunk, Result
 from streamkit.deadline import Timeouts
@@ -31,6 +29,7 @@ from streamkit.transport.http import HttpTransport
 
 if TYPE_CHECKING:
     import requests
+    from typing_extensions import Self, Unpack
 
 __all__ = ["Client", "close", "stream"]
 
@@ -124,6 +123,7 @@ class Client:
         _check_names(keywords, _CLIENT, "Client()")
         self._settings = {k: v for k, v in keywords.items() if v is not None and k != "session"}
         self._transport = HttpTransport(keywords.get("session"))
+        self._closed = False
 
     def stream(self, model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Stream:
         """
@@ -133,13 +133,16 @@ class Client:
             ConfigurationError: Anything that cannot be sent or done, before anything is sent.
         """
         conceal(keywords)
+        if self._closed:
+            raise ConfigurationError("the client is closed; make a new one")
         _check_names(keywords, _KNOWN, "stream()")
         session = keywords.get("session")
         transport = self._transport if session is None else HttpTransport(session)
         return _open(transport, {**self._settings, **keywords}, model, prompt)
 
     def close(self) -> None:
-        """Close idle connections. Streams that run go on; new ones raise ConfigurationError."""
+        """Close idle connections. Streams that exist go on; new ones raise ConfigurationError."""
+        self._closed = True
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -183,12 +186,10 @@ def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Strea
 
 
 def close() -> None:
-    """Close the process-wide client's idle connections; the next stream() makes new ones."""
-    global _default
-    with _lock:
-        client, _default = _default, None
+    """Close the process-wide client's idle connections; later streams make new ones."""
+    client = _default
     if client is not None:
-        client.close()
+        client._transport.close()
 
 
 _default: Client | None = None

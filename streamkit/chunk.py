@@ -72,6 +72,33 @@ class Chunk:
     model: str | None = None
     id: str | None = None
 
+    @property
+    def weight(self) -> int:
+        """About how many bytes the content and the metadata hold; what the limits count."""
+        content = self.content
+        size = len(content) if content.isascii() else len(content.encode("utf-8", "replace"))
+        return size + _weigh(self.metadata) if self.metadata else size
+
+
+#: What an empty object costs in memory, roughly; many small ones are a load as well.
+OBJECT = 64
+
+
+def _weigh(metadata: dict[str, Any]) -> int:
+    size = 0
+    todo: list[Any] = [metadata]
+    while todo:
+        value = todo.pop()
+        size += OBJECT
+        if isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, Mapping):
+            todo += value.keys()
+            todo += value.values()
+        elif isinstance(value, (list, tuple)):
+            todo += value
+    return size
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -121,9 +148,13 @@ class ToolCall:
         The arguments as Python values; ``{}`` for a call without arguments.
 
         Raises:
-            ValueError: The text is not JSON (the answer was cut, or the model wrote nonsense).
+            ValueError: The text is not JSON (the answer was cut, or the model wrote nonsense), or
+                nested too deeply to be read.
         """
-        return json.loads(self.arguments) if self.arguments.strip() else {}
+        try:
+            return json.loads(self.arguments) if self.arguments.strip() else {}
+        except RecursionError:
+            raise ValueError("the arguments are nested too deeply") from None
 
 
 @dataclass(frozen=True, slots=True)

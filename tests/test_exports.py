@@ -36,18 +36,16 @@ def exported(folder: str) -> list[str]:
 PUBLIC = [(folder, name) for folder in FOLDERS for name in exported(folder)]
 
 
-def bound_names(source: str) -> set[str]:
-    """The names without a leading underscore that a file binds at its top level."""
-    names: set[str] = set()
-    for node in ast.parse(source).body:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names |= {target.id for target in targets if isinstance(target, ast.Name)}
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            names.add(node.name)
-    return {name for name in names if not name.startswith("_") and name != "annotations"}
+def imported_for_types(source: str) -> set[str]:
+    """The names a file imports under TYPE_CHECKING, where type checkers see them."""
+    return {
+        alias.asname or alias.name
+        for node in ast.parse(source).body
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for statement in node.body
+        if isinstance(statement, ast.ImportFrom)
+        for alias in statement.names
+    }
 
 
 def is_open(value: object) -> bool:
@@ -60,10 +58,15 @@ def is_open(value: object) -> bool:
     )
 
 
-def test_the_package_binds_its_public_names_and_nothing_else() -> None:
-    bound = bound_names(Path(streamkit.__file__).read_text(encoding="utf-8"))
-    assert bound, "streamkit/__init__.py binds nothing"
-    assert {name for name in exported("streamkit") if not name.startswith("__")} == bound
+def test_type_checkers_see_the_public_names_and_nothing_else() -> None:
+    seen = imported_for_types(Path(streamkit.__file__).read_text(encoding="utf-8"))
+    assert seen | {"__version__"} == set(exported("streamkit"))
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'streams'"):
+        streamkit.streams  # noqa: B018
+    assert set(exported("streamkit")) <= set(dir(streamkit))
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -56,7 +56,8 @@ class BatchConfig:
             raise ConfigurationError(
                 f"min_size must be at most max_size, got {self.min_size} and {self.max_size}"
             )
-        if self.timeout is not None and not self.timeout >= 0:
+        wait = self.timeout
+        if wait is not None and (not isinstance(wait, (int, float)) or not wait >= 0):
             raise ConfigurationError(
                 f"timeout must be at least 0 seconds, or None for no limit, got {self.timeout!r}"
             )

@@ -33,6 +33,9 @@ __all__ = ["BufferConfig", "BufferStats", "StreamBuffer"]
 
 T = TypeVar("T")
 
+#: Beyond these a number is a slip: slots are allocated at once, eight bytes each.
+MOST = {"capacity": 2**24, "max_bytes": 2**40}
+
 #: A waiter looks at the ring that often, in seconds, woken or not: a KeyboardInterrupt between two
 #: steps of a wake-up can lose it. The bound is that of FACTS.md F21.
 WAIT_SLICE = 0.5
@@ -510,3 +513,5 @@ def _check_bounds(capacity: Any, max_bytes: Any) -> None:
             raise ConfigurationError(f"{name} must be a whole number, got {value!r}")
         if value < 1:
             raise ConfigurationError(f"{name} must be at least 1, got {value}")
+        if value > MOST[name]:
+            raise ConfigurationError(f"{name} must be at most {MOST[name]}, got {value}")

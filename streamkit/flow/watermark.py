@@ -23,8 +23,6 @@ class FlowConfig:
 
     Args:
         enabled: False switches flow control off; the ring's own bound stays.
-        slow_threshold: Seconds a delivery may take before the consumer counts as slow. 50 ms is
-            the seeds' default.
         backpressure_threshold: Fill of the ring, above 0 and at most 1, at which the read pauses.
             0.8 is the seeds' default.
         resume_threshold: Fill at which it goes on, below backpressure_threshold. 0.5: chosen, so
@@ -35,15 +33,10 @@ class FlowConfig:
     """
 
     enabled: bool = True
-    slow_threshold: float = 0.05
     backpressure_threshold: float = 0.8
     resume_threshold: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.slow_threshold > 0:
-            raise ConfigurationError(
-                f"slow_threshold must be positive seconds, got {self.slow_threshold!r}"
-            )
         _check_marks(
             "backpressure_threshold", self.backpressure_threshold,
             "resume_threshold", self.resume_threshold,
@@ -83,6 +76,9 @@ class WaterMark:
 
 
 def _check_marks(high_name: str, high: float, low_name: str, low: float) -> None:
+    for name, value in ((high_name, high), (low_name, low)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ConfigurationError(f"{name} must be a number, got {value!r}")
     if not 0 < high <= 1:
         raise ConfigurationError(f"{high_name} must be above 0 and at most 1, got {high!r}")
     if not 0 <= low < high:

@@ -21,6 +21,7 @@ from time import time
 
 from streamkit.chunk import Attempt, Chunk, Outcome
 from streamkit.errors import (
+    LimitExceeded,
     ProviderError,
     StreamInterrupted,
     StreamkitError,
@@ -135,12 +136,18 @@ class Attempts:
 
     def _read(self, feed: Feed) -> Iterator[list[Chunk]]:
         tail, clocks, counters = self._tail, self._link.clocks, self._counters
-        seen = 0
+        seen = quiet = 0
         finishing = False
         while not feed.finished:
             chunks = feed.read()
             if chunks is None:
                 return
+            # Floods that bring no content never wait, so no clock of waiting stops them.
+            if seen - quiet > tail.quiet_limit:
+                raise LimitExceeded(
+                    f"over {tail.quiet_limit} bytes came without content",
+                    limit=tail.quiet_limit, observed=seen - quiet,
+                )  # fmt: skip
             self.answered = True
             counters.bytes_received += feed.received - seen
             seen = feed.received
@@ -149,6 +156,7 @@ class Attempts:
                 chunks = tail.feed(chunks, time())
                 counters.chunks_received += len(chunks)
                 if tail.content != before:
+                    quiet = seen
                     counters.arrived(clocks.now())
                     if not finishing:
                         clocks.progressed()
@@ -158,7 +166,10 @@ class Attempts:
                     yield chunks
                 if (over := tail.over) is not None:
                     raise over
-            if not finishing and feed.finish_reason is not None:
+            if finishing:
+                if clocks.over():
+                    return
+            elif feed.finish_reason is not None:
                 finishing = True
                 clocks.finishing()
 
@@ -172,7 +183,7 @@ class Attempts:
     def _judge(self, feed: Feed) -> Outcome:
         tail, reason = self._tail, feed.finish_reason
         if reason is None:
-            if not (feed.finished and tail.content):
+            if not (feed.finished and (tail.content or feed.terminal_is_complete)):
                 what = f"after {tail.content} chunks" if tail.content else "before any content"
                 raise TruncatedStream(
                     f"the answer ended {what}, without a finish reason", stage="body"

@@ -45,7 +45,7 @@ class Head:
         self._limit = limits.answer
         self._begun = False
         self._lead = b""
-        self._whole: list[bytes] | None = None
+        self._whole: bytearray | None = None
         self._size = 0
 
     def feed(self, data: bytes) -> list[Chunk]:
@@ -90,21 +90,22 @@ class Head:
         self._lead = data = self._lead + data
         first = data.removeprefix(_BOM).lstrip()[:1]
         if not first or _BOM.startswith(data):
-            if len(data) < 64:
-                return b""
-        elif first == b"<":
+            # Blanks before the first byte mean nothing in any format; a torn BOM has to wait.
+            self._lead = data if _BOM.startswith(data) else b""
+            return b""
+        if first == b"<":
             self.error = ProtocolError(
                 "an HTML page came where a stream was due: " + repr(data[:200])[1:], data=data[:200]
             )
         elif first in b"{[" and isinstance(self._decoder, SSEDecoder):
-            self._whole = []
+            self._whole = bytearray()
         self._begun = True
         self._lead = b""
         return data
 
     def _collect(self, data: bytes) -> None:
         assert self._whole is not None
-        self._whole.append(data)
+        self._whole += data
         self._size += len(data)
         if self._size > self._limit:
             self.error = LimitExceeded(
@@ -112,7 +113,7 @@ class Head:
             )
 
     def _read_whole(self) -> list[Chunk]:
-        body = b"".join(self._whole or [])
+        body = bytes(self._whole or b"")
         try:
             chunks = self.provider.whole(body)
         except StreamkitError as error:
@@ -135,7 +136,9 @@ class Tail:
 
     def __init__(self, limits: Limits) -> None:
         self._join = JoinSurrogates()
-        self._limit = limits.answer
+        self.limit = limits.answer
+        #: Bytes on the wire that may come without content: more than any answer or event needs.
+        self.quiet_limit = limits.answer + limits.event
         self._size = 0
         self._index = 0
         self._text: list[str] = []
@@ -163,10 +166,9 @@ class Tail:
             chunk.index = index
             chunk.timestamp = wall
             index += 1
-            content = chunk.content
-            self._size += len(content)
+            self._size += chunk.weight
             if chunk.kind == "text":
-                self._text.append(content)
+                self._text.append(chunk.content)
                 self.content += 1
             else:
                 self._fold(chunk)
@@ -176,10 +178,10 @@ class Tail:
     @property
     def over(self) -> LimitExceeded | None:
         """The error to raise once the answer has passed its bound."""
-        if self._size <= self._limit:
+        if self._size <= self.limit:
             return None
         return LimitExceeded(
-            f"the answer is over {self._limit} characters", limit=self._limit, observed=self._size
+            f"the answer is over {self.limit} bytes", limit=self.limit, observed=self._size
         )
 
     def flush(self, wall: float) -> list[Chunk]:

@@ -7,8 +7,8 @@ cancelling and failing are the same for all of them.
 
 from __future__ import annotations
 
-from _thread import get_ident
 from collections.abc import Iterable
+from threading import current_thread
 from time import monotonic
 
 from streamkit.chunk import Chunk
@@ -46,7 +46,7 @@ class Drain:
         run.check_process()
         if not run.draining.acquire(blocking=False):
             raise ConcurrencyError("two threads drain one stream", stream_id=run.id)
-        run.drainer = get_ident()
+        run.drainer = current_thread()
         try:
             if not run.begun:
                 self._begin()
@@ -70,10 +70,14 @@ class Drain:
                 run.announce()
             run.draining.release()
 
-    def end(self) -> None:
-        """Everything was handed out: the outcome is what the reader judged."""
+    def end(self, *, wait: bool = True) -> None:
+        """
+        Everything was handed out: the outcome is what the reader judged.
+
+        With ``wait`` the connection is back in its pool when this returns.
+        """
         run = self.run
-        if self.final is not None and run.settle(self.final.metadata["outcome"]):
+        if self.final is not None and run.settle(self.final.metadata["outcome"]) and wait:
             run.farewell()
         run.release()
 
@@ -117,13 +121,14 @@ class Drain:
         """The same, with callbacks, and with the timed ones called on time while nothing comes."""
         run, hooks = self.run, self.run.hooks
         end = None if timeout is None else monotonic() + timeout
+        waits = run.options.mode != "direct"  # there nothing but bytes ends a wait
         while True:
             try:
-                chunks = self._take(self._patience(end))
+                chunks = self._take(self._patience(end) if waits else None)
             except Exception:
                 hooks.flush(self._stopped)  # what arrived comes before what ended it
                 raise
-            if chunks:
+            if chunks and self._hooked:
                 try:
                     hooks.deliver(chunks, self._stopped)
                 except BaseException:
@@ -134,7 +139,8 @@ class Drain:
                 if self.final is not None:
                     hooks.deliver_final(self.final, self._stopped)
                 return None
-            hooks.tick(run.metrics, run.progress, self._stopped)
+            if hooks.overdue():
+                hooks.tick(run.metrics, run.progress, self._stopped)
             if chunks or (end is not None and monotonic() >= end):
                 return chunks
 

@@ -74,6 +74,16 @@ class Hooks:
             return self._metrics_due if batch is None else batch
         return min(batch, self._metrics_due)
 
+    def overdue(self) -> bool:
+        """Whether the time of some timed call has come; asked once per network read."""
+        now = monotonic()
+        if self._metrics_due is not None and now >= self._metrics_due:
+            return True
+        if self.on_progress and now >= self._progress_due:
+            return True
+        due = None if self._batcher is None else self._batcher.due()
+        return due is not None and now >= due
+
     def deliver(self, chunks: list[Chunk], stopped: Callable[[], bool]) -> None:
         """
         Hand chunks to on_text, on_chunk and on_batch, in order; stops once ``stopped()``.

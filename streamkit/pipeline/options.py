@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, get_args
 
 from streamkit.deadline import Timeouts
@@ -31,7 +30,7 @@ T = TypeVar("T")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """
-    How much one stream may bring, in bytes (characters for ``answer``).
+    How much one stream may bring, in bytes.
 
     Images come as one event of some MB (WIRE_FORMATS.md 1.2), which sets the first default; the
     others are PROMISES.md P60 and P63.
@@ -40,7 +39,7 @@ class Limits:
 
     Args:
         event: One line or event on the wire.
-        answer: The whole answer, all kinds of content together.
+        answer: The whole answer, all kinds of content and their metadata together.
         error_body: How much of an HTTP error body is read.
     """
 
@@ -149,6 +148,8 @@ def build_options(given: Mapping[str, Any]) -> StreamOptions:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the closest known name, or an empty string."""
+    from difflib import get_close_matches  # for a mistake only
+
     close = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 

@@ -54,9 +54,15 @@ class Redactor:
         return {name.lower(): self.text(value) for name, value in headers.items()}
 
     def error(self, error: E) -> E:
-        """The same error object, its message and fields cleaned in place."""
+        """
+        The same error object, its message and fields cleaned in place, its traceback dropped.
+
+        The frames that decoded the answer hold its bytes, which may be an echo of the key, and a
+        traceback with locals would print them.
+        """
         if not self._secrets:
             return error
+        error.__traceback__ = None
         error.args = tuple(self.text(a) if isinstance(a, str) else a for a in error.args)
         for name, value in vars(error).items():
             if isinstance(value, str):

@@ -49,6 +49,11 @@ class Feed(Protocol):
         ...
 
     @property
+    def terminal_is_complete(self) -> bool:
+        """Whether the terminal event alone makes an answer complete, without content."""
+        ...
+
+    @property
     def names(self) -> tuple[str | None, str | None]:
         """The model that answers and the id of the answer, as far as known."""
         ...
@@ -128,7 +133,7 @@ class HttpSource:
     def _refused(self, stream: ByteStream) -> StreamkitError:
         status, headers = stream.status, stream.headers
         if 300 <= status <= 399:
-            there = urlsplit(headers.get("location", "")).netloc.rpartition("@")[2] or "nowhere"
+            there = _host(headers.get("location", ""))
             return TransportError(
                 f"{self._request.provider} answered {status}, a redirect to {there[:200]!r}; "
                 "redirects are not followed: they would carry the key along",
@@ -152,7 +157,7 @@ class HttpFeed:
 
     def __init__(self, stream: ByteStream, head: Head, redactor: Redactor) -> None:
         self.status: int | None = stream.status
-        self.request_id = request_id(stream.headers)
+        self.request_id = redactor.text(request_id(stream.headers) or "") or None
         self.received = 0
         self._stream = stream
         self._head = head
@@ -169,6 +174,11 @@ class HttpFeed:
     def finished(self) -> bool:
         """See Feed."""
         return self._provider.finished
+
+    @property
+    def terminal_is_complete(self) -> bool:
+        """See Feed."""
+        return self._provider.terminal_is_complete
 
     @property
     def names(self) -> tuple[str | None, str | None]:
@@ -201,3 +211,11 @@ class HttpFeed:
     def close(self) -> None:
         """See Feed."""
         self._stream.close()
+
+
+def _host(location: str) -> str:
+    """The host a Location header names, without anything that may be a secret."""
+    try:
+        return urlsplit(location).netloc.rpartition("@")[2] or "nowhere"
+    except ValueError:
+        return "a malformed place"

@@ -9,15 +9,14 @@ reference counting, without the garbage collector.
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from threading import current_thread, get_ident
+from threading import current_thread
 from time import monotonic
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from streamkit.chunk import Chunk, Outcome, Result
 from streamkit.errors import ConcurrencyError, ConfigurationError
@@ -27,6 +26,9 @@ from streamkit.observe.progress import Progress
 from streamkit.pipeline.consumer import Drain
 from streamkit.pipeline.hooks import HOOKS
 from streamkit.pipeline.run import Run
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Stream"]
 
@@ -108,12 +110,14 @@ class Stream:
         mode the time is looked at when the next bytes come. Without arguments: the batch options.
 
         Raises:
-            ConfigurationError: A size below 1, a wait that is not positive.
+            ConfigurationError: A size below 1, a negative wait.
         """
         config = self._run.options.batch or BatchConfig()
         if size is not None or max_wait is not None:
             size = config.size if size is None else size
             wait = config.timeout if max_wait is None else max_wait
+            if wait is not None and (not isinstance(wait, (int, float)) or not wait >= 0):
+                raise ConfigurationError(f"max_wait must be seconds, 0 or more, got {wait!r}")
             config = BatchConfig(size=size, timeout=wait, min_size=1, max_size=size)
         return self._batches(ChunkBatcher(config))
 
@@ -161,10 +165,10 @@ class Stream:
 
         Raises:
             TimeoutError: Nothing came in time; the stream goes on.
+            ValueError: A timeout that is no number of seconds, 0 or more.
             StreamkitError: What ended the stream, once, after the last chunk.
         """
-        if timeout is not None and timeout < 0:
-            raise ValueError(f"timeout must not be negative, got {timeout!r}")
+        _check_timeout(timeout)
         if not (pocket := self._kept()):
             drain = self._puller()
             if drain is None:
@@ -191,16 +195,18 @@ class Stream:
         raised once, after the last chunks were given out.
 
         Raises:
-            ConfigurationError: In ``direct`` mode, where nobody reads ahead; use ``buffered``.
+            ConfigurationError: In ``direct`` mode, where nobody reads ahead; use ``buffered``. A
+                ``max_items`` below 1.
         """
         if self._run.options.mode == "direct":
             raise ConfigurationError("poll() needs a reading thread: use mode='buffered'")
-        if max_items is not None and max_items < 1:
-            raise ConfigurationError(f"max_items must be at least 1, got {max_items!r}")
+        if max_items is not None and (not isinstance(max_items, int) or max_items < 1):
+            raise ConfigurationError(f"max_items must be a number of at least 1, got {max_items!r}")
         pocket = self._kept()
         # Bounded without max_items too: a provider may fill the buffer as fast as we empty it.
-        wanted = max_items or self._run.options.buffer.capacity
-        while len(pocket) < wanted:
+        wanted = self._run.options.buffer.capacity
+        # One more is taken out only when nothing is held: an error is noticed when it is due.
+        while len(pocket) < wanted if max_items is None else not pocket:
             drain = self._puller()
             if drain is None:
                 break
@@ -212,7 +218,7 @@ class Stream:
                     break
                 raise
             if chunks is None:
-                drain.end()
+                drain.end(wait=False)
                 if drain.final is not None:
                     pocket.append(drain.final)
                     drain.final = None
@@ -261,7 +267,11 @@ class Stream:
         return self.hook("on_end", call)
 
     def hook(self, name: str, call: Callable[[Any], Any]) -> Self:
-        """Register a callback by name: ``s.hook("on_text", f)`` is ``s.on_text(f)``."""
+        """
+        Register a callback by name: ``s.hook("on_text", f)`` is ``s.on_text(f)``.
+
+        ``on_retry``, which has no method, gets the failed Attempt before the wait for the next.
+        """
         if name not in HOOKS:
             raise ConfigurationError(f"no callback is called {name!r}")
         if not callable(call):
@@ -291,9 +301,11 @@ class Stream:
 
         Raises:
             TimeoutError: It has not ended in time; the stream goes on.
+            ValueError: A timeout that is no number of seconds, 0 or more; nothing is sent.
             BaseException: What ended it, the same object every time.
             ConcurrencyError: Called from the thread that drains: it would wait for itself.
         """
+        _check_timeout(timeout)
         if (drain := self._claim()) is not None:
             self._run.start_consumer(lambda: _drain_all(drain))
         return self._wait(timeout)
@@ -306,9 +318,11 @@ class Stream:
 
         Raises:
             TimeoutError: It has not ended in time; the stream goes on.
+            ValueError: A timeout that is no number of seconds, 0 or more; nothing is sent.
             BaseException: What ended it, the same object every time.
             ConcurrencyError: Called from the thread that drains: it would wait for itself.
         """
+        _check_timeout(timeout)
         if (drain := self._claim()) is not None:
             if timeout is None:
                 _drain_all(drain)
@@ -318,17 +332,20 @@ class Stream:
 
     def _wait(self, timeout: float | None) -> Result:
         run = self._run
-        if timeout is not None and timeout < 0:
-            raise ValueError(f"timeout must not be negative, got {timeout!r}")
         end = None if timeout is None else monotonic() + timeout
-        mine = run.drainer == get_ident()
+        mine = run.drainer is current_thread()
         if not run.ended.is_set:
             if mine:
                 raise ConcurrencyError(
                     "this thread drains the stream: waiting here for its end would never end",
                     stream_id=run.id,
                 )
-            if not run.ended.wait(timeout):
+            try:
+                ended = run.ended.wait(timeout)
+            except KeyboardInterrupt:
+                run.cancel("interrupted")  # Ctrl-C in a wait means the stream, as in a loop
+                raise
+            if not ended:
                 raise TimeoutError(f"the stream has not ended within {timeout:g} s")
         if run.outcome != "cancelled" and not mine:
             # on_end and on_error have returned when we do; a cancel waits for no callback.
@@ -482,6 +499,14 @@ def _drain_all(drain: Drain) -> None:
         pass  # settled: result() and wait() raise it
     finally:
         drain.leave()
+
+
+def _check_timeout(timeout: float | None) -> None:
+    if timeout is None:
+        return
+    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not number or not 0 <= timeout <= threading.TIMEOUT_MAX:
+        raise ValueError(f"timeout must be seconds, 0 or more, or None, got {timeout!r}")
 
 
 def _caller() -> str:

@@ -129,7 +129,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"extra_headers": {"bad name": "x"}}, "header names must be RFC 9110 tokens"),
     ({"extra_headers": {"x-a": "a\r\nb: c"}}, "holds a character no header may carry"),
     ({"api_key": " sk-blank"}, "without blanks at its ends"),
-    ({"api_key": ""}, "the value of api_key must be text"),
+    ({"api_key": ""}, "api_key must not be empty"),
     ({"session": "mine"}, "session must be a requests.Session, got str"),
     ({"api": "respones"}, "openai has no api 'respones'; it has chat"),
     ({"on_text": 5}, "on_text must be callable, got int"),
