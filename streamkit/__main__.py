@@ -141,8 +141,10 @@ def _choose(
                 model = f"{provider}/{name}"
                 err.line(f"streamkit: {variable} is set, asking {model} (-m chooses another)")
                 return model, {}
+    from streamkit.doctor import proxies_bypassed
     from streamkit.testing import LocalProvider
 
+    stack.enter_context(proxies_bypassed())
     server = stack.enter_context(LocalProvider())
     keys = " or ".join(BUILTIN[provider].key_env[0] for provider in DEFAULT_MODELS)
     err.line(
@@ -181,7 +183,8 @@ def _show(stream: Stream, options: argparse.Namespace, out: Screen, err: Screen)
 
 
 def _explain(error: StreamkitError, err: Screen) -> int:
-    trace = f" (request id {error.request_id})" if error.request_id else ""
+    known = error.request_id is None or error.request_id in str(error)
+    trace = "" if known else f" (request id {error.request_id})"
     err.line(f"streamkit: {type(error).__name__}: {error}{trace}")
     return USAGE if isinstance(error, ConfigurationError) else FAILED
 

@@ -12,6 +12,7 @@ import platform
 import ssl
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from threading import Thread
 from time import monotonic
@@ -25,7 +26,7 @@ from streamkit.request import Request
 from streamkit.transport.base import Link
 from streamkit.transport.http import HttpTransport
 
-__all__ = ["examine"]
+__all__ = ["examine", "proxies_bypassed"]
 
 #: Seconds for one provider's answer. A name lookup cannot be stopped: after PATIENCE we go on.
 TIMEOUTS = Timeouts(connect=3.0, first=3.0, content=3.0, wire=3.0, total=3.0)
@@ -112,13 +113,29 @@ def _ask(found: dict[str, str], name: str, url: str) -> None:
         transport.close()
 
 
+@contextmanager
+def proxies_bypassed() -> Iterator[None]:
+    """Inside the block no proxy stands before 127.0.0.1: it could not reach this process."""
+    before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
+    for name in before:
+        os.environ[name] = ",".join(filter(None, (*before.values(), "127.0.0.1")))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _self_test() -> tuple[bool, str]:
     """Stream an answer from a server in this process, through all of the library."""
     from streamkit.testing import LocalProvider, Text
 
     words = "one two three four five six seven eight nine ten"
     try:
-        with LocalProvider([Text(words)]) as server, Client() as client:
+        with proxies_bypassed(), LocalProvider([Text(words)]) as server, Client() as client:
             result = client.stream("demo", "Count", base_url=server.base_url()).result(PATIENCE)
     except (StreamkitError, OSError) as error:
         return False, f"failed: {error}"

@@ -105,7 +105,6 @@ def test_without_a_key_a_demo_server_answers_and_says_what_it_is() -> None:
     assert all(word in err for word in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "-m"))
 
 
-@pytest.mark.xfail(strict=True, reason="the transport sends loopback requests to the proxy")
 def test_the_demo_works_behind_a_proxy() -> None:
     status, out, _ = run("Hi", HTTP_PROXY="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9")
     assert status == 0 and out.startswith("Hello!")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from streamkit import process
 from streamkit.testing import Gate, Hang, LocalProvider, Repeat, Text
 
 #: What the stream is doing when the process ends: the script, and how the child gets there.
@@ -109,3 +111,22 @@ print("gone", line, flush=True)
     assert (ended.code, word) == (0, "gone")
     assert "ResourceWarning: unclosed stream" in ended.err
     assert f"made at <string>:{line};" in ended.err
+
+
+def test_a_stream_whose_thread_is_about_to_start_is_no_error_at_exit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Starting:
+        stopped = False
+        thread = threading.Thread()
+
+        def stop(self) -> None:
+            self.stopped = True
+
+        def join(self, timeout: float) -> None:
+            self.thread.join(timeout)
+
+    runs = [Starting(), Starting()]
+    monkeypatch.setattr(process, "_running", dict(enumerate(runs)))
+    process._at_exit()
+    assert all(run.stopped for run in runs)

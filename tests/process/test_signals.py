@@ -41,6 +41,8 @@ STATES = {
         "[(ready(), time.sleep(60)) for t in s]",
     ),
     "in result()": ((Text("one"), Hang()), "ready(); s.result()"),
+    "in wait()": ((Text("one"), Hang()), "ready(); s.wait()"),
+    "in result() with a time": ((Text("one"), Hang()), "ready(); s.result(30)"),
     "in get()": ((Text("one"), Hang()), "s.get(); ready(); s.get()"),
 }
 
