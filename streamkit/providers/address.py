@@ -31,26 +31,35 @@ def checked_base_url(url: str, source: str = "base_url") -> str:
         ConfigurationError: Not http or https; no host; a user name, query, fragment or bad port;
             a blank, a control character, or one outside ASCII. Source: PROMISES.md S5.
     """
+    # Whatever may hold a password is refused before it is taken apart: the pieces would be plain
+    # text in the locals of a traceback, where ``url`` itself is a Secret.
     if not isinstance(url, str) or not all("!" <= c <= "~" and c not in _FORBIDDEN for c in url):
         raise ConfigurationError(
             f"{source} must be an ASCII URL without blanks or control characters"
         )
     if "@" in url.split("?")[0]:
         raise ConfigurationError(f"{source} must not hold a user name or password; use api_key=")
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-        if "[" in parts.netloc:
-            ip_address(host or "")  # urlsplit checks what is in brackets since Python 3.11 only
-    except ValueError:
-        raise ConfigurationError(f"{source} has a malformed host or port") from None
-    if parts.scheme not in ("http", "https"):
-        raise ConfigurationError(f"{source} must begin with http:// or https://")
-    if not host or port == 0:
-        raise ConfigurationError(f"{source} must name a host, and a port above 0 if any")
     if "?" in url or "#" in url:
         raise ConfigurationError(f"{source} must not have a query or a fragment")
+    if not url.lower().startswith(("http://", "https://")):
+        raise ConfigurationError(f"{source} must begin with http:// or https://")
+    place = _host_and_port(url)
+    if place is None:
+        raise ConfigurationError(f"{source} has a malformed host or port")
+    if not place[0] or place[1] == 0:
+        raise ConfigurationError(f"{source} must name a host, and a port above 0 if any")
     return url.rstrip("/")
+
+
+def _host_and_port(url: str) -> tuple[str | None, int | None] | None:
+    """None if they are malformed."""
+    try:
+        parts = urlsplit(url)
+        if "[" in parts.netloc:  # urlsplit checks what is in brackets since Python 3.11 only
+            ip_address(parts.hostname or "")
+        return parts.hostname, parts.port
+    except ValueError:
+        return None
 
 
 def ollama_url(host: str) -> str:
@@ -62,6 +71,8 @@ def ollama_url(host: str) -> str:
 
     The port is 11434, but 80 or 443 where a scheme is written, as in Ollama's own client.
     """
+    if "@" in host:  # first, as in checked_base_url
+        raise ConfigurationError("OLLAMA_HOST must not hold a user name or password")
     scheme, mark, rest = host.strip().partition("://")
     if not mark:
         scheme, rest = "http", scheme
@@ -75,8 +86,6 @@ def ollama_url(host: str) -> str:
         name, port = parts.hostname, parts.port
     except ValueError:
         raise ConfigurationError("OLLAMA_HOST has a malformed host or port") from None
-    if "@" in authority:
-        raise ConfigurationError("OLLAMA_HOST must not hold a user name or password")
     name = _bracketed(name or "127.0.0.1")
     path = path.strip("/")
     return f"{scheme}://{name}:{port or default}" + (f"/{path}" if path else "")

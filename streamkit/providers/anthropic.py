@@ -10,19 +10,19 @@ Source: WIRE_FORMATS.md section 4. What goes out is in anthropic_messages.py.
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
 from streamkit.providers.anthropic_messages import choice_of, convert_messages, convert_tool
-from streamkit.providers.base import Decoder, Endpoint
+from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
-from streamkit.providers.dialect import Dialect, parse_object
+from streamkit.providers.dialect import AnswerDecoder, Dialect, parse_object
 from streamkit.providers.usage import MESSAGES, read_usage
 from streamkit.request import Call, Request
-from streamkit.wire.jsontext import parse
-from streamkit.wire.sse import SSEDecoder
+from streamkit.wire.jsontext import encode, parse
+from streamkit.wire.surrogates import clean, clean_deep
 
 if TYPE_CHECKING:
     from streamkit.wire.sse import Event
@@ -45,10 +45,6 @@ class AnthropicMessages(Dialect):
 
     Thread safety: **confined**; one instance reads one attempt.
     """
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(endpoint)
-        self._counts: dict[str, Any] = {}
 
     def request(self, call: Call) -> Request:
         """
@@ -84,8 +80,8 @@ class AnthropicMessages(Dialect):
         return build_request(self.endpoint, "/v1/messages", headers, body, call)
 
     def decoder(self, *, max_event: int) -> Decoder[Event]:
-        """Server-sent events."""
-        return SSEDecoder(max_event=max_event)
+        """Server-sent events; a clean end of the body closes the last."""
+        return AnswerDecoder(max_event=max_event)
 
     def feed(self, event: Event) -> list[Chunk]:
         """
@@ -167,9 +163,9 @@ class AnthropicMessages(Dialect):
             call = self._calls.open(index)
             call.learn(id=block.get("id"), name=block.get("name"))
             given = block.get("input")  # full at the start only in programmatic calls
-            return [self._call_chunk(call, json.dumps(given, ensure_ascii=False) if given else "")]
+            return [self._call_chunk(call, encode(given) if given else "")]
         if kind == "redacted_thinking":
-            return [self._chunk("", "reasoning", {"redacted": block.get("data")})]
+            return [self._chunk("", "reasoning", {"redacted": clean_deep(block.get("data"))})]
         chunks = []
         if kind == "thinking":
             chunks += self._read_delta(index, {**block, "type": "thinking_delta"})
@@ -195,18 +191,25 @@ class AnthropicMessages(Dialect):
             return [self._chunk(text, "text")] if text else []
         if kind == "signature_delta":
             signature = _string(delta.get("signature"))
-            return [self._chunk("", "reasoning", {"signature": signature})] if signature else []
+            return (
+                [self._chunk("", "reasoning", {"signature": clean(signature)})] if signature else []
+            )
         if kind == "citations_delta":
             citation = _object(delta.get("citation"))
-            return [self._chunk("", "citation", {"citation": citation})] if citation else []
+            return (
+                [self._chunk("", "citation", {"citation": clean_deep(citation)})]
+                if citation
+                else []
+            )
         return []
 
     def _merge_usage(self, usage: Any) -> list[Chunk]:
         """The counts of message_start, overlaid by those of each message_delta."""
         if not isinstance(usage, dict):
             return []
-        self._counts.update((key, value) for key, value in usage.items() if value is not None)
-        return self._report_usage(read_usage(self._counts, MESSAGES))
+        found = read_usage(usage, MESSAGES)
+        known = {name: n for name in MESSAGES if (n := getattr(found, name)) is not None}
+        return self._report_usage(replace(self._usage, **known))
 
 
 def _index(frame: dict[str, Any]) -> int | None:

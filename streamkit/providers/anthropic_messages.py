@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from streamkit.errors import ConfigurationError
-from streamkit.providers.parts import arguments_of, image_url_of, split_data_url
+from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 
 __all__ = ["choice_of", "convert_messages", "convert_tool"]
 
@@ -25,8 +25,11 @@ def convert_messages(
     role. The results of parallel tool calls go into one message, as the API wants them.
 
     Raises:
-        ConfigurationError: A tool call whose arguments are not JSON.
+        ConfigurationError: A tool call whose arguments are not JSON, or what check_messages
+            refuses.
     """
+    messages = list(messages)
+    check_messages(messages)
     above: list[Any] = [] if system is None else [system]
     converted: list[Json] = []
     results: list[Json] | None = None
@@ -80,7 +83,9 @@ def choice_of(choice: str | Mapping[str, Any] | None) -> Mapping[str, Any] | Non
             )
         return {"type": words[choice]}
     if choice is not None and choice.get("type") == "function":
-        return {"type": "tool", "name": (choice.get("function") or choice).get("name")}
+        function = choice.get("function")
+        named = function if isinstance(function, Mapping) else choice
+        return {"type": "tool", "name": named.get("name")}
     return choice
 
 

@@ -58,7 +58,8 @@ class Provider(Protocol, Generic[E]):
 
     ``finish_reason`` is the last non-null raw value seen; ``finished`` is True once the terminal
     event came, after which nothing more is fed; ``model`` and ``response_id`` are the first
-    non-empty ones.
+    non-empty ones. ``terminal_is_complete`` says what that event is worth without a finish reason:
+    whether it makes an answer complete by itself, or only one that has content.
     """
 
     endpoint: Endpoint
@@ -66,6 +67,7 @@ class Provider(Protocol, Generic[E]):
     finished: bool
     model: str | None
     response_id: str | None
+    terminal_is_complete: bool
 
     def request(self, call: Call) -> Request:
         """
@@ -102,6 +104,7 @@ class Provider(Protocol, Generic[E]):
 
         Raises:
             ProviderError: The body is an error object.
+            LimitExceeded: It holds more values or calls than an answer may.
         """
         ...
 

@@ -12,7 +12,7 @@ from streamkit.errors import ConfigurationError
 from streamkit.providers.base import Endpoint
 from streamkit.request import Call, Request, Secret, check_header
 
-__all__ = ["build_request", "checked_headers", "merge_patch", "without_none"]
+__all__ = ["build_request", "check_text", "checked_headers", "merge_patch", "without_none"]
 
 #: Parts of header names whose values are keys; PROMISES.md S1 redacts by name as well as by value.
 _SENSITIVE = ("auth", "key", "token", "secret", "cookie")
@@ -35,7 +35,7 @@ def build_request(
     return Request(
         url=endpoint.base_url + path,
         headers=checked_headers(*layers),
-        body=_encode(merge_patch(body, call.extra_body or {})),
+        body=_encode(body, call.extra_body or {}),
         provider=endpoint.provider,
     )
 
@@ -47,17 +47,35 @@ def checked_headers(*layers: Mapping[str, str]) -> dict[str, str]:
     Values that carry a key by the header's name become ``Secret``.
 
     Raises:
-        ConfigurationError: A name or value that check_header refuses.
+        ConfigurationError: A name or value that is no text, is empty, or that check_header refuses.
     """
     merged: dict[str, tuple[str, str]] = {}
     for layer in layers:
         for name, value in layer.items():
+            if not isinstance(name, str):
+                raise ConfigurationError(
+                    f"header names must be RFC 9110 tokens, got a {type(name).__name__}"
+                )
+            check_text(f"the value of {name[:40]}", value)
             check_header(name, value)
             folded = name.lower()
             if not isinstance(value, Secret) and any(part in folded for part in _SENSITIVE):
                 value = Secret(value)
             merged[folded] = (name, value)
     return dict(merged.values())
+
+
+def check_text(what: str, value: Any) -> None:
+    """
+    Refuse what is no text, or none at all; the message does not quote it: it may be a key.
+
+    Raises:
+        ConfigurationError: It is something else, or empty.
+    """
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{what} must be text, got a {type(value).__name__}")
+    if not value:
+        raise ConfigurationError(f"{what} must not be empty")
 
 
 def merge_patch(body: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,18 +104,21 @@ def without_none(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _encode(body: dict[str, Any]) -> bytes:
+def _encode(body: dict[str, Any], patch: Mapping[str, Any]) -> bytes:
     # The errors' own texts may quote the prompt; ours name the rule and, where it helps, the type.
     try:
+        merged = merge_patch(body, patch)
         return json.dumps(
-            body, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+            merged, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
         ).encode()
     except UnicodeEncodeError:
         raise ConfigurationError(
             "a message or option holds a lone surrogate, which is not text"
         ) from None
     except RecursionError:
-        raise ConfigurationError("a message or option is nested too deeply for JSON") from None
+        raise ConfigurationError(
+            "a message or option is nested too deeply for JSON, or holds itself"
+        ) from None
     except ValueError:
         raise ConfigurationError(
             "a message or option holds NaN, an infinity or itself, which JSON cannot"

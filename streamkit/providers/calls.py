@@ -10,9 +10,14 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+from streamkit.errors import LimitExceeded
 from streamkit.wire.surrogates import clean
 
-__all__ = ["OpenCall", "OpenCalls"]
+__all__ = ["MAX_CALLS", "OpenCall", "OpenCalls"]
+
+#: Calls of one answer; no provider allows more than 128 (OpenAI). Each ``{}`` of an event opens one
+#: and costs a hundred times its bytes.
+MAX_CALLS = 1024
 
 
 class OpenCall:
@@ -51,7 +56,18 @@ class OpenCalls:
         self._count = 0
 
     def open(self, *keys: Hashable) -> OpenCall:
-        """A new call, found from now on under each key; a key taken over leaves the older call."""
+        """
+        A new call, found from now on under each key; a key taken over leaves the older call.
+
+        Raises:
+            LimitExceeded: It is one more than 1,024.
+        """
+        if self._count == MAX_CALLS:
+            raise LimitExceeded(
+                f"an answer may have at most {MAX_CALLS} tool calls, got more",
+                limit=MAX_CALLS,
+                observed=MAX_CALLS + 1,
+            )
         call = OpenCall(self._count)
         self._count += 1
         for key in keys:

@@ -7,15 +7,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from streamkit.chunk import Chunk, Kind, Usage
-from streamkit.errors import ProtocolError, ProviderError
+from streamkit.errors import LimitExceeded, ProtocolError, ProviderError
 from streamkit.providers.base import Endpoint
 from streamkit.providers.calls import OpenCall, OpenCalls
 from streamkit.providers.failure import http_failure, stream_failure
-from streamkit.wire.jsontext import parse
+from streamkit.wire.jsontext import is_whole, parse
+from streamkit.wire.sse import Event, SSEDecoder
 from streamkit.wire.surrogates import clean
 
-__all__ = ["Dialect"]
+__all__ = ["AnswerDecoder", "Dialect", "parse_object"]
 
 
 class Dialect:
@@ -24,6 +27,9 @@ class Dialect:
 
     Thread safety: **confined**; one instance reads one attempt.
     """
+
+    #: See Provider.
+    terminal_is_complete = True
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -76,10 +82,40 @@ class Dialect:
                 chunks[-1].finish_reason = self.finish_reason
 
 
+class AnswerDecoder(SSEDecoder):
+    """
+    Server-sent events of an answer, whose last may lack its empty line.
+
+    The standard discards such an event (SSE_RULES 21). Some servers end so, and what it says may be
+    the finish reason, so here a clean end of the body counts as the empty line. An event that ends
+    in the middle of a line counts only if its data is whole: else it was cut, and the answer too.
+
+    Thread safety: **confined**.
+    """
+
+    def __init__(self, *, max_event: int) -> None:
+        super().__init__(max_event=max_event, lenient=True)
+
+    @override
+    def flush(self) -> list[Event]:
+        """End of input: the event that no empty line closed, unless it was cut."""
+        cut = self.mid_line
+        return [
+            e for e in super().flush() if not cut or e.data.startswith("[DONE]") or is_whole(e.data)
+        ]
+
+
 def parse_object(body: bytes) -> dict[str, Any] | None:
-    """A body that is one JSON object -> its members; None if it is anything else."""
+    """
+    A body that is one JSON object -> its members; None if it is anything else.
+
+    Raises:
+        LimitExceeded: It holds too many values.
+    """
     try:
         value = parse(body.decode("utf-8", "replace").lstrip("\ufeff"))
+    except LimitExceeded:
+        raise
     except ProtocolError:
         return None
     return value if isinstance(value, dict) else None

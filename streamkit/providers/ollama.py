@@ -6,7 +6,6 @@ Source: WIRE_FORMATS.md section 10.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,10 +14,10 @@ from streamkit.errors import ConfigurationError
 from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import Dialect, parse_object
-from streamkit.providers.parts import arguments_of, image_url_of, split_data_url
+from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 from streamkit.providers.usage import OLLAMA, read_usage
 from streamkit.request import Call, Request, Secret
-from streamkit.wire.jsontext import parse
+from streamkit.wire.jsontext import encode, parse
 from streamkit.wire.ndjson import NDJSONDecoder
 
 __all__ = ["OllamaChat"]
@@ -123,7 +122,7 @@ class OllamaChat(Dialect):
                 call = self._calls.open()
                 call.learn(id=item.get("id"), name=function.get("name"))
                 given = function.get("arguments")
-                text = json.dumps(given, ensure_ascii=False) if isinstance(given, dict) else given
+                text = encode(given) if isinstance(given, dict) else given
                 chunks.append(self._call_chunk(call, text if isinstance(text, str) else ""))
 
 
@@ -135,9 +134,15 @@ def convert_messages(
 
     Parts become one text and a list of images, arguments become objects, and a tool's result gets
     the name of the tool, which Ollama's templates ask for, from the call it answers.
+
+    Raises:
+        ConfigurationError: A tool call whose arguments are not JSON, a part that is neither text
+            nor an image with a data URL, or what check_messages refuses.
     """
+    messages = list(messages)
+    check_messages(messages)
     converted: list[dict[str, Any]] = []
-    names: dict[Any, Any] = {}
+    names: dict[str, Any] = {}
     if system is not None:
         converted.append({"role": "system", "content": system})
     for message in messages:
@@ -149,17 +154,17 @@ def convert_messages(
             plain.update(_split_parts(content))
         if plain.get("tool_calls"):
             plain["tool_calls"] = [_convert_call(call, names) for call in plain["tool_calls"]]
-        name = names.get(plain.get("tool_call_id"))
+        name = names.get(str(plain.get("tool_call_id")))
         if plain.get("role") == "tool" and name and "tool_name" not in plain:
             plain["tool_name"] = name
         converted.append(plain)
     return converted
 
 
-def _convert_call(call: Mapping[str, Any], names: dict[Any, Any]) -> dict[str, Any]:
+def _convert_call(call: Mapping[str, Any], names: dict[str, Any]) -> dict[str, Any]:
     function = dict(call.get("function") or {})
     function["arguments"] = arguments_of(function)
-    names[call.get("id")] = function.get("name")
+    names[str(call.get("id"))] = function.get("name")
     return {**call, "function": function}
 
 
@@ -188,5 +193,6 @@ def _format(response_format: Mapping[str, Any] | None) -> Any:
     if response_format.get("type") == "json_object":
         return "json"
     if response_format.get("type") == "json_schema":
-        return (response_format.get("json_schema") or {}).get("schema")
+        named = response_format.get("json_schema")
+        return named.get("schema") if isinstance(named, Mapping) else named
     return response_format

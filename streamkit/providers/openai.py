@@ -10,19 +10,17 @@ Source: WIRE_FORMATS.md section 2, from recordings of some twenty services.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from streamkit.chunk import Chunk, Kind
+from streamkit.chunk import Chunk
 from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.calls import OpenCall, word
-from streamkit.providers.dialect import Dialect, parse_object
+from streamkit.providers.dialect import AnswerDecoder, Dialect, parse_object
+from streamkit.providers.openai_delta import reasoning_of, runs_of, says_more
 from streamkit.providers.usage import CHAT, read_usage
 from streamkit.request import Call, Request, Secret
-from streamkit.wire.jsontext import parse
-from streamkit.wire.sse import SSEDecoder
+from streamkit.wire.jsontext import encode, parse
 
 if TYPE_CHECKING:
     from streamkit.wire.sse import Event
@@ -36,6 +34,9 @@ class OpenAIChat(Dialect):
 
     Thread safety: **confined**; one instance reads one attempt.
     """
+
+    # Gateways append [DONE] to whatever they got, an empty or a broken answer too.
+    terminal_is_complete = False
 
     def request(self, call: Call) -> Request:
         """
@@ -72,8 +73,8 @@ class OpenAIChat(Dialect):
         return build_request(self.endpoint, "/chat/completions", headers, body, call)
 
     def decoder(self, *, max_event: int) -> Decoder[Event]:
-        """Server-sent events."""
-        return SSEDecoder(max_event=max_event)
+        """Server-sent events; a clean end of the body closes the last."""
+        return AnswerDecoder(max_event=max_event)
 
     def feed(self, event: Event) -> list[Chunk]:
         """
@@ -95,9 +96,11 @@ class OpenAIChat(Dialect):
             text = delta["content"]
             plain = (
                 text.__class__ is str
-                and (len(delta) == 1 or (len(delta) == 2 and "role" in delta))
-                and choice.get("finish_reason") is None
+                and not choice.get("finish_reason")
                 and not choice.get("index")
+                and (
+                    len(delta) == 1 or (len(delta) == 2 and "role" in delta) or not says_more(delta)
+                )
             )
         except (KeyError, TypeError, ValueError, AttributeError):
             plain = False
@@ -107,7 +110,7 @@ class OpenAIChat(Dialect):
             and self.response_id
             and self.model
             and frame.get("usage") is None
-            and "error" not in frame
+            and not frame.get("error")
             and "x_groq" not in frame
         ):
             return [
@@ -164,12 +167,12 @@ class OpenAIChat(Dialect):
         return chunks
 
     def _read_delta(self, delta: dict[str, Any], chunks: list[Chunk]) -> None:
-        reasoning = _reasoning(delta)
+        reasoning = reasoning_of(delta)
         if reasoning:
             chunks.append(self._chunk(reasoning, "reasoning"))
         content = delta.get("content")
         if content:
-            for kind, text in _content(content):
+            for kind, text in runs_of(content):
                 chunks.append(self._chunk(text, kind))
         refusal = delta.get("refusal")
         if refusal and isinstance(refusal, str):
@@ -178,26 +181,23 @@ class OpenAIChat(Dialect):
         transcript = audio.get("transcript") if isinstance(audio, dict) else None
         if transcript and isinstance(transcript, str):
             chunks.append(self._chunk(transcript, "text"))
-        calls = delta.get("tool_calls")
-        if isinstance(calls, list):
-            for position, fragment in enumerate(calls):
-                if isinstance(fragment, dict):
-                    call = self._call_of(fragment, position)
-                    call.learn(id=fragment.get("id"))
-                    chunks.append(self._read_function(call, fragment.get("function")))
-        old = delta.get("function_call")
-        if isinstance(old, dict):
-            call = self._calls.get("function_call") or self._calls.open("function_call")
-            chunks.append(self._read_function(call, old))
+        if delta.get("tool_calls") or delta.get("function_call"):
+            chunks += self._read_calls(delta)
 
-    def _read_function(self, call: OpenCall, function: Any) -> Chunk:
-        if not isinstance(function, dict):
-            function = {}
-        call.learn(name=function.get("name"))
-        arguments = function.get("arguments")
-        if isinstance(arguments, dict):  # not the format, but one meaning only
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        return self._call_chunk(call, arguments if isinstance(arguments, str) else "")
+    def _read_calls(self, delta: dict[str, Any]) -> list[Chunk]:
+        """One chunk per call, however many fragments of it an event holds."""
+        found: dict[OpenCall, list[str]] = {}
+        calls = delta.get("tool_calls")
+        for position, fragment in enumerate(calls if isinstance(calls, list) else ()):
+            if isinstance(fragment, dict):
+                call = self._call_of(fragment, position)
+                call.learn(id=fragment.get("id"))
+                found.setdefault(call, []).append(_read_function(call, fragment.get("function")))
+        old = delta.get("function_call")
+        if isinstance(old, dict) and old:
+            call = self._calls.get("function_call") or self._calls.open("function_call")
+            found.setdefault(call, []).append(_read_function(call, old))
+        return [self._call_chunk(call, "".join(texts)) for call, texts in found.items()]
 
     def _call_of(self, fragment: dict[str, Any], position: int) -> OpenCall:
         """The call a fragment belongs to: by index, else by id, else by its place in the list."""
@@ -211,29 +211,15 @@ class OpenAIChat(Dialect):
         return self._calls.get(at) or self._calls.open(at)
 
 
-def _reasoning(delta: dict[str, Any]) -> str:
-    """Thinking, from the first name that holds any; several can say the same, so never added up."""
-    for name in ("reasoning_content", "reasoning"):
-        text = delta.get(name)
-        if text and isinstance(text, str):
-            return text
-    details = delta.get("reasoning_details")
-    if not isinstance(details, list):
+def _read_function(call: OpenCall, function: Any) -> str:
+    """Learn the call's name; the fragment of its arguments."""
+    if not isinstance(function, dict):
         return ""
-    texts = (d.get("text") or d.get("summary") for d in details if isinstance(d, dict))
-    return "".join(text for text in texts if isinstance(text, str))
-
-
-def _content(content: Any) -> Iterator[tuple[Kind, str]]:
-    """Text, or Mistral's list of parts; a part without text (a reference) gives nothing."""
-    for part in content if isinstance(content, list) else (content,):
-        if isinstance(part, str):
-            if part:
-                yield "text", part
-        elif isinstance(part, dict) and part.get("type") == "thinking":
-            yield from (("reasoning", text) for _, text in _content(part.get("thinking")))
-        elif isinstance(part, dict) and part.get("text"):
-            yield from _content(part["text"])
+    call.learn(name=function.get("name"))
+    arguments = function.get("arguments")
+    if isinstance(arguments, dict):  # not the format, but one meaning only
+        return encode(arguments)
+    return arguments if isinstance(arguments, str) else ""
 
 
 def _is_error(frame: dict[str, Any]) -> bool:

@@ -5,12 +5,41 @@ Parts of messages in OpenAI's form, read for the dialects that need them in anot
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from streamkit.errors import ConfigurationError
 
-__all__ = ["arguments_of", "image_url_of", "split_data_url"]
+__all__ = ["arguments_of", "check_messages", "image_url_of", "split_data_url"]
+
+
+def check_messages(messages: Iterable[Mapping[str, Any]]) -> None:
+    """
+    Refuse what no converter could take apart; OpenAI's own dialect sends it as it is.
+
+    Raises:
+        ConfigurationError: A content that is neither text nor a list of mappings, or a tool call
+            that is no mapping with a mapping as its function.
+    """
+    for number, message in enumerate(messages):
+        content, calls = message.get("content"), message.get("tool_calls")
+        if not (isinstance(content, str) or _is_list(content)):
+            raise ConfigurationError(
+                f"the content of message {number} must be text or a list of mappings"
+            )
+        if not _is_list(calls) or not all(
+            isinstance(call.get("function") or {}, Mapping) for call in calls or ()
+        ):
+            raise ConfigurationError(
+                f"the tool_calls of message {number} must be a list of mappings"
+            )
+
+
+def _is_list(value: Any) -> bool:
+    """Whether it is a list of mappings, or not there at all."""
+    return value is None or (
+        isinstance(value, Sequence) and all(isinstance(item, Mapping) for item in value)
+    )
 
 
 def arguments_of(function: Mapping[str, Any]) -> Any:

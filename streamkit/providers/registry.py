@@ -20,7 +20,7 @@ from typing import Any
 from streamkit.errors import ConfigurationError, UnknownProvider
 from streamkit.providers.address import checked_base_url
 from streamkit.providers.base import Endpoint, Provider
-from streamkit.providers.build import checked_headers
+from streamkit.providers.build import check_text, checked_headers
 from streamkit.providers.service import BUILTIN, GUESSED, Service
 from streamkit.request import Secret, check_header
 
@@ -53,8 +53,13 @@ def register(service: Service) -> None:
     """
     Add a provider for this process, or replace the one of that name.
 
+    Raises:
+        ConfigurationError: It is no Service.
+
     Thread safety: **shared**; streams that are open go on with what they resolved.
     """
+    if not isinstance(service, Service):
+        raise ConfigurationError(f"a provider must be a Service, got a {type(service).__name__}")
     _registered[service.name] = service
 
 
@@ -80,15 +85,24 @@ def resolve(
 
     Raises:
         UnknownProvider: No provider of that name, and no base_url.
-        ConfigurationError: A missing key, an unknown api, or a value that could not be sent
-            safely. No message quotes a key, a header or a URL.
+        ConfigurationError: A missing key, an unknown api, a dialect that cannot be imported, or a
+            value that could not be sent safely. No message quotes a key, a header or a URL.
 
     Thread safety: **shared**.
     """
     # Wrapped before anything can raise, so that no traceback that shows locals shows a key.
     environment, env = _Environment(env), {}
+    problem = _wrong_type(provider=provider, api=api, base_url=base_url, api_key=api_key)
+    if headers is not None and not isinstance(headers, Mapping):
+        problem = f"headers must be a mapping, got a {type(headers).__name__}"
+    if problem:
+        base_url = api_key = headers = None
+        raise ConfigurationError(problem)
+    base_url = None if base_url is None else Secret(base_url)  # it may hold a password
+    api_key = None if api_key is None else Secret(api_key)
+    if api_key is not None:
+        _check_secret("api_key", api_key)
     headers = checked_headers(headers or {})
-    api_key = None if api_key is None else _checked("api_key", api_key)
     service, name = _choose(model, provider, has_base=base_url is not None)
     _check_model(name)
     base = _base_url(service, base_url, environment)
@@ -107,6 +121,18 @@ def resolve(
         model=name,
         dialect=_dialect(service, api),
     )
+
+
+def _wrong_type(**options: Any) -> str:
+    """
+    What is wrong with options that must be text; "" if nothing.
+
+    It does not raise: its own locals would be in the traceback.
+    """
+    for name, value in options.items():
+        if value is not None and not isinstance(value, str):
+            return f"{name} must be text, got a {type(value).__name__}"
+    return ""
 
 
 def _choose(model: str, provider: str | None, *, has_base: bool) -> tuple[Service, str]:
@@ -196,7 +222,7 @@ def _base_url(service: Service, base_url: str | None, environment: _Environment)
     found = environment.first(service.base_env)
     if found is not None:
         variable, value = found
-        return checked_base_url(service.read_base(value), variable)
+        return checked_base_url(Secret(service.read_base(value)), variable)
     if not service.base_url:
         raise ConfigurationError(f"{service.name} has no address of its own: pass base_url=")
     return service.base_url
@@ -210,15 +236,13 @@ def _key(
         return Secret(api_key), None
     found = environment.first(service.key_env)
     if found is not None:
-        return _checked(*found), None
+        return _check_secret(*found), None
     found = environment.first(service.bearer_env)
-    return None, None if found is None else _checked(*found)
+    return None, None if found is None else _check_secret(*found)
 
 
-def _checked(source: str, value: str) -> Secret:
-    if not isinstance(value, str):
-        raise ConfigurationError(f"{source} must be text, got a {type(value).__name__}")
-    secret = Secret(value)
+def _check_secret(source: str, secret: Secret) -> Secret:
+    check_text(source, secret)
     check_header(source, secret)
     return secret
 
@@ -228,7 +252,7 @@ def _env_headers(service: Service, environment: _Environment) -> dict[str, str]:
     for variable, header in service.header_env.items():
         found = environment.first((variable,))
         if found is not None:
-            headers[header] = _checked(*found)
+            headers[header] = _check_secret(*found)
     return headers
 
 
@@ -239,8 +263,13 @@ def _dialect(service: Service, api: str | None) -> Callable[[Endpoint], Provider
         raise ConfigurationError(
             f"{service.name} has no api {_shown(name)}; it has {', '.join(service.dialects)}"
         )
-    module, _, attribute = path.partition(":")
-    dialect: Callable[[Endpoint], Provider[Any]] = getattr(import_module(module), attribute)
+    try:
+        module, _, attribute = path.partition(":")
+        dialect: Callable[[Endpoint], Provider[Any]] = getattr(import_module(module), attribute)
+    except Exception as error:  # the module may be anybody's
+        raise ConfigurationError(
+            f"the dialect {path!r} of {service.name} cannot be imported: {error!r}"
+        ) from error
     return dialect
 
 

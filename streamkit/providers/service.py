@@ -49,11 +49,15 @@ class Service:
     read_base: Callable[[str], str] = str
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str):
+            raise ConfigurationError(
+                f"a provider's name must be text, got a {type(self.name).__name__}"
+            )
         if not self.name or not self.name.isprintable() or set(self.name) & set("/ "):
             raise ConfigurationError(
                 f"a provider's name must have no slash and no blank, got {self.name!r}"
             )
-        if self.default_api not in self.dialects:
+        if not isinstance(self.dialects, Mapping) or self.default_api not in list(self.dialects):
             raise ConfigurationError(
                 f"default_api must be one of the dialects, got {self.default_api!r}"
             )

@@ -5,7 +5,7 @@ from streamkit.wire.jsontext import parse
 from streamkit.wire.lines import LineDecoder
 from streamkit.wire.ndjson import NDJSONDecoder
 from streamkit.wire.sse import Event, SSEDecoder
-from streamkit.wire.surrogates import SurrogateJoiner, clean
+from streamkit.wire.surrogates import SurrogateJoiner, clean, clean_deep
 
 __all__ = [
     "Event",
@@ -14,6 +14,7 @@ __all__ = [
     "SSEDecoder",
     "SurrogateJoiner",
     "clean",
+    "clean_deep",
     "encode_comment",
     "encode_event",
     "parse",

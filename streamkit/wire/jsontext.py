@@ -11,12 +11,18 @@ import json
 from gc import get_referents
 from typing import Any
 
-from streamkit.errors import ProtocolError
+from streamkit.errors import LimitExceeded, ProtocolError
 
-__all__ = ["MAX_DEPTH", "parse"]
+__all__ = ["MAX_DEPTH", "MAX_VALUES", "encode", "is_whole", "parse"]
 
 #: Levels of arrays and objects. PROMISES.md P65; the deepest recorded event has fewer than 20.
 MAX_DEPTH = 256
+
+#: Values of one text: an empty list takes three bytes of it and twenty times that in memory, so a
+#: bound on bytes bounds nothing. Chosen so that the worst text adds some 50 MB; an answer of 4,096
+#: tokens with five logprobs each has 220,000. Commas and opening brackets are counted, those in
+#: strings too: that is C, and texts that are no longer than the bound are not even counted.
+MAX_VALUES = 250_000
 
 #: A text that nests deeper has at least this many characters: it closes what it opens.
 _SHORT = 2 * (MAX_DEPTH + 1)
@@ -56,8 +62,11 @@ def parse(text: str) -> Any:
 
     Raises:
         ProtocolError: Not JSON, or nested deeper than 256; ``data`` holds the first 200 bytes.
+        LimitExceeded: More than 250,000 values; ``observed`` is their number.
     """
     text = text.strip(_BLANK)
+    if len(text) > MAX_VALUES:
+        _check_values(text)
     try:
         value, end = _decode(text)
     except (ValueError, RecursionError):
@@ -69,6 +78,39 @@ def parse(text: str) -> Any:
     if len(text) >= _SHORT and _is_deep(value):
         raise _error(f"JSON may be nested {MAX_DEPTH} levels deep, got more", text)
     return value
+
+
+def encode(value: Any) -> str:
+    """
+    A value that parse() gave -> JSON text; a number out of range (``1e999``) becomes null.
+
+    >>> encode({"a": [float("inf"), "\u00e9"]})
+    '{"a": [null, "\u00e9"]}'
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(parse(json.dumps(value)), ensure_ascii=False)
+
+
+def is_whole(text: str) -> bool:
+    """Whether a text is JSON, and so not the beginning of one that the end of input has cut."""
+    try:
+        parse(text)
+    except ProtocolError:
+        return False
+    return True
+
+
+def _check_values(text: str) -> None:
+    count = text.count(",") + text.count("[") + text.count("{")
+    if count > MAX_VALUES:
+        raise LimitExceeded(
+            f"JSON may hold at most {MAX_VALUES} values, got {count}",
+            limit=MAX_VALUES,
+            observed=count,
+            data=_start(text),
+        )
 
 
 def _parse_again(text: str) -> Any:
@@ -101,4 +143,8 @@ def _is_deep(value: Any) -> bool:
 
 
 def _error(message: str, text: str) -> ProtocolError:
-    return ProtocolError(message, data=text[:200].encode("utf-8", "replace")[:200])
+    return ProtocolError(message, data=_start(text))
+
+
+def _start(text: str) -> bytes:
+    return text[:200].encode("utf-8", "replace")[:200]

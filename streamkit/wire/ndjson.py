@@ -6,6 +6,7 @@ Source: WIRE_FORMATS 1.3. JSON strings escape LF, so a line is a value.
 
 from __future__ import annotations
 
+from streamkit.wire.jsontext import is_whole
 from streamkit.wire.lines import MAX_EVENT, LineDecoder, check_bound
 
 __all__ = ["NDJSONDecoder"]
@@ -53,10 +54,12 @@ class NDJSONDecoder:
         """
         End of input: the last line, if it has no end.
 
-        Unlike an SSE event a last value without LF is data: only a line end is missing, and writers
-        may leave it out. If the value itself was cut, parsing it fails, which is the right error.
+        A last value without LF is data: only a line end is missing, and writers may leave it out.
+        An object that is not whole was cut there and is left out: whoever reads the values knows
+        whether one is missing. What is no object is given as it is, so that an error can show it.
 
         Raises:
             LimitExceeded: Found by a feed() that had texts to return.
         """
-        return [line for line in self._lines.flush() if line.strip(_BLANK)]
+        rest = [line.strip(_BLANK) for line in self._lines.flush()]
+        return [line for line in rest if line and (line[0] != "{" or is_whole(line))]

@@ -133,6 +133,11 @@ class SSEDecoder:
         """Whether an unfinished line or event is held. Ask before flush(), which forgets it."""
         return bool(self._data or self._type or self._failure or self._buffer.pending)
 
+    @property
+    def mid_line(self) -> bool:
+        """Whether the last line has no end yet. Ask before flush(), which forgets it."""
+        return self._buffer.pending
+
     def feed(self, data: bytes) -> list[Event]:
         """
         Take bytes, give the events they complete.

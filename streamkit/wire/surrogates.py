@@ -10,7 +10,9 @@ Source: PROMISES.md P65, FACTS.md F10.
 
 from __future__ import annotations
 
-__all__ = ["SurrogateJoiner", "clean"]
+from typing import Any
+
+__all__ = ["SurrogateJoiner", "clean", "clean_deep"]
 
 
 def clean(text: str) -> str:
@@ -30,6 +32,28 @@ def clean(text: str) -> str:
         # In UTF-16 two halves side by side are a pair, and a decoder replaces each half alone.
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def clean_deep(value: Any) -> Any:
+    r"""
+    A parsed JSON value with each text in it cleaned, names of members too; changed in place.
+
+    >>> clean_deep({"a": ["\ud83d"]}) == {"a": ["\ufffd"]}
+    True
+    """
+    top = [value]
+    nodes: list[Any] = [top]
+    for node in nodes:  # it grows meanwhile: no recursion, however deep the value
+        if isinstance(node, dict):
+            cleaned = {clean(name): item for name, item in node.items()}
+            node.clear()
+            node.update(cleaned)
+        for key, item in node.items() if isinstance(node, dict) else enumerate(node):
+            if isinstance(item, str):
+                node[key] = clean(item)
+            elif isinstance(item, (dict, list)):
+                nodes.append(item)
+    return top[0]
 
 
 class SurrogateJoiner:
@@ -59,6 +83,11 @@ class SurrogateJoiner:
             self._held = text[-1]
             text = text[:-1]
         return clean(text)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a half is held."""
+        return bool(self._held)
 
     def flush(self) -> str:
         """End of the text: U+FFFD for a half that is still held."""

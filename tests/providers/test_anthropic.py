@@ -250,3 +250,31 @@ def test_a_body_that_is_no_message_is_not_taken_for_one(body: bytes) -> None:
 def test_a_whole_error_is_raised() -> None:
     with pytest.raises(ProviderError, match="nope"):
         AnthropicMessages(ENDPOINT).whole(b'{"type":"error","error":{"message":"nope"}}')
+
+
+def test_no_lone_surrogate_leaves_in_the_metadata() -> None:
+    half = "a\ud83d"
+    _, chunks = fed(
+        delta(0, "citations_delta", citation={half: [half, {"cited_text": half}]}),
+        delta(0, "signature_delta", signature=half),
+        start(1, type="redacted_thinking", data=half),
+    )
+    assert [chunk.metadata for chunk in chunks] == [
+        {"citation": {"a\ufffd": ["a\ufffd", {"cited_text": "a\ufffd"}]}},
+        {"signature": "a\ufffd"},
+        {"redacted": "a\ufffd"},
+    ]
+
+
+def test_unknown_counts_are_not_kept_and_known_ones_stay() -> None:
+    dialect, chunks = fed(
+        {"type": "message_start", "message": {"usage": {"input_tokens": 7, "output_tokens": 1}}},
+        {
+            "type": "message_delta",
+            "usage": {"output_tokens": 5, "input_tokens": None, "k": "x" * 99},
+        },
+        {"type": "message_delta", "usage": {"output_tokens": "many"}},
+    )
+    usages = [chunk.metadata["usage"] for chunk in chunks]
+    assert [(usage.input_tokens, usage.output_tokens) for usage in usages] == [(7, 1), (7, 5)]
+    assert "x" * 99 not in str(vars(dialect))

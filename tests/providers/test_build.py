@@ -102,3 +102,29 @@ def test_what_json_cannot_carry_is_refused_and_not_quoted(value: Any, reason: st
         built(body={"a": value})
     assert "canary" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+def test_extra_body_that_holds_itself_or_is_very_deep_is_refused() -> None:
+    loop: dict[str, Any] = {}
+    loop["a"] = loop
+    deep: dict[str, Any] = {}
+    for _ in range(10_000):
+        deep = {"a": deep}
+    for patch in (loop, deep):
+        with pytest.raises(ConfigurationError, match="nested too deeply for JSON, or holds itself"):
+            built(extra_body=patch)
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"X": None}, "the value of X must be text, got a NoneType"),
+        ({"X": b"canary"}, "the value of X must be text, got a bytes"),
+        ({"X": ""}, "the value of X must not be empty"),
+        ({b"X": "a"}, "header names must be RFC 9110 tokens, got a bytes"),
+    ],
+)
+def test_a_header_that_is_no_text_is_named_with_its_type(headers: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        built(extra_headers=headers)
+    assert str(caught.value) == message

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from streamkit.providers.calls import OpenCalls, word
+from streamkit.errors import LimitExceeded
+from streamkit.providers.calls import MAX_CALLS, OpenCalls, word
 
 
 def test_calls_are_numbered_in_order_of_first_sight() -> None:
@@ -44,3 +45,12 @@ def test_the_first_id_and_name_that_say_something_stay() -> None:
 )
 def test_a_word_is_clean_text_or_nothing(value: Any, expected: str) -> None:
     assert word(value) == expected
+
+
+def test_an_answer_has_at_most_1024_calls() -> None:
+    calls = OpenCalls()
+    for _ in range(MAX_CALLS):
+        calls.open()
+    with pytest.raises(LimitExceeded, match="at most 1024 tool calls, got more") as caught:
+        calls.open()
+    assert (caught.value.limit, caught.value.observed) == (1024, 1025)

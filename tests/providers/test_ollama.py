@@ -179,3 +179,9 @@ def test_a_body_that_is_no_answer_is_not_taken_for_one(body: bytes) -> None:
 def test_a_whole_error_is_raised() -> None:
     with pytest.raises(ProviderError, match="no such model"):
         OllamaChat(ENDPOINT).whole(b'{"error": "no such model"}')
+
+
+def test_arguments_are_json_whatever_their_numbers() -> None:
+    given = '{"message": {"tool_calls": [{"function": {"name": "f", "arguments": {"a": 1e999}}}]}}'
+    (chunk,) = OllamaChat(ENDPOINT).feed(given)
+    assert chunk.content == '{"a": null}'

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from streamkit.chunk import Chunk, Usage
-from streamkit.errors import InvalidRequest, Overloaded, ProtocolError, ProviderError, RateLimited
+from streamkit.errors import (
+    InvalidRequest,
+    LimitExceeded,
+    Overloaded,
+    ProtocolError,
+    ProviderError,
+    RateLimited,
+)
 from streamkit.providers.base import Endpoint
 from streamkit.providers.openai import OpenAIChat
 from streamkit.request import Call, Message, Secret
@@ -375,3 +382,59 @@ def test_a_body_that_is_no_answer_is_not_taken_for_one(body: bytes) -> None:
 def test_a_whole_error_is_raised() -> None:
     with pytest.raises(ProviderError, match="no such model"):
         OpenAIChat(LOCAL).whole(b'{"error": {"message": "no such model"}}')
+
+
+# What one event may cost.
+
+
+def test_the_parts_of_an_event_are_joined_into_runs_of_one_kind() -> None:
+    thought = {"type": "thinking", "thinking": ["x", {"type": "text", "text": "y"}]}
+    _, chunks = fed(delta(content=["a", {"text": "b"}, thought, thought, "c", ""]))
+    assert shown(chunks) == [("text", "ab"), ("reasoning", "xyxy"), ("text", "c")]
+
+
+def test_the_fragments_of_an_event_are_joined_into_one_chunk_a_call() -> None:
+    parts = [
+        {"index": n % 2, "id": f"i{n % 2}", "function": {"arguments": str(n)}} for n in range(6)
+    ]
+    _, chunks = fed(delta(tool_calls=parts))
+    assert shown(chunks) == [("tool_call", "024"), ("tool_call", "135")]
+    assert [chunk.metadata["id"] for chunk in chunks] == ["i0", "i1"]
+
+
+def test_a_flood_of_calls_is_an_error() -> None:
+    with pytest.raises(LimitExceeded, match="at most 1024 tool calls"):
+        fed(delta(tool_calls=[{}] * 2000))
+
+
+@pytest.mark.parametrize("kind", ["thinking", "text"])
+def test_parts_are_looked_into_four_levels_deep(kind: str) -> None:
+    def nested(levels: int) -> Any:
+        value: Any = ["a", "b"]
+        for _ in range(levels):
+            value = [{"type": kind, kind: value}]
+        return value
+
+    name = "reasoning" if kind == "thinking" else "text"
+    assert shown(fed(delta(content=nested(3)))[1]) == [(name, "ab")]
+    assert fed(delta(content=nested(4)))[1] == []
+    assert fed(delta(content=[*nested(80), "c"]))[1][0].content == "c"
+
+
+@pytest.mark.parametrize("value", [None, "", [], {}, "x"])
+@pytest.mark.parametrize(
+    "name",
+    ["role", "token_id", "reasoning_content", "reasoning", "reasoning_details", "tool_calls",
+     "function_call", "refusal", "audio"],
+)  # fmt: skip
+def test_members_beside_the_text_change_nothing_where_they_say_nothing(
+    name: str, value: Any
+) -> None:
+    dialect, _ = fed(delta())
+    chunks = dialect.feed(
+        event(delta(**{"content": "t", "role": "assistant", "x": None, name: value}))
+    )
+    slow: list[Chunk] = []
+    dialect._read_delta({"content": "t", name: value}, slow)
+    assert chunks == slow
+    assert ("text", "t") in shown(chunks)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamkit.errors import ConfigurationError
-from streamkit.providers.parts import arguments_of, image_url_of, split_data_url
+from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,21 @@ def test_the_url_of_an_image_stands_bare_or_in_an_object(part: Any, expected: An
 )
 def test_only_a_base64_data_url_is_split(url: Any, expected: Any) -> None:
     assert split_data_url(url) == expected
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": 5},
+        {"content": {"a": 1}},
+        {"content": ["text"]},
+        {"content": b"text"},
+        {"tool_calls": 5},
+        {"tool_calls": [5]},
+        {"tool_calls": [{"function": "f"}]},
+    ],
+)
+def test_messages_that_cannot_be_taken_apart_are_refused(message: Any) -> None:
+    check_messages([{"role": "user", "content": None, "tool_calls": [{"id": "a"}]}])
+    with pytest.raises(ConfigurationError, match="of message 1 must be "):
+        check_messages([{"role": "user", "content": "Hi"}, {"role": "user", **message}])

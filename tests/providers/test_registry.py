@@ -183,7 +183,7 @@ BAD_KEYS = [
 
 @pytest.mark.parametrize("key", BAD_KEYS)
 def test_a_key_that_no_header_may_carry_is_refused_and_not_quoted(key: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"^the value of api_key ") as caught:
+    with pytest.raises(ConfigurationError, match=r"^(the value of )?api_key ") as caught:
         found("openai/x", api_key=key)
     assert "ary" not in str(caught.value)
     if key:
@@ -210,9 +210,57 @@ def test_no_frame_of_ours_shows_a_key_in_its_locals(model: str, keywords: dict[s
             **keywords,
         )
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    ours = [frame for frame in shown.stack if frame.filename.endswith("registry.py")]
+    ours = [frame for frame in shown.stack if "providers" in frame.filename.split("tests")[0]]
     assert ours
     assert "canary" not in "".join(str(frame.locals) for frame in ours)
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"api_key": b"canary-1234567"},
+        {"api_key": ["canary-1234567"]},
+        {"api_key": "canary-1234567\n"},
+        {"base_url": "http://u:canary-1234567@h/"},
+        {"base_url": "http://h/?key=canary-1234567"},
+        {"base_url": "http://h:canary-1234567"},
+        {"base_url": "canary-1234567"},
+        {"base_url": b"http://u:canary-1234567@h/"},
+        {"headers": ["canary-1234567"]},
+        {"env": {"OPENAI_BASE_URL": "http://u:canary-1234567@h/"}},
+        {"env": {"OPENAI_API_KEY": "canary-1234567\n"}},
+        {"env": {"OLLAMA_HOST": "u:canary-1234567@h"}, "provider": "ollama"},
+    ],
+    ids=str,
+)
+def test_no_frame_shows_what_was_refused(keywords: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        resolve("m", **{"provider": "openai", "env": {}, **keywords})
+    assert "canary" not in str(caught.value)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert shown.__cause__ is None
+    ours = list(shown.stack)[1:]
+    assert ours
+    assert "canary" not in "".join(str(frame.locals) for frame in ours)
+
+
+@pytest.mark.parametrize("name", ["provider", "api", "base_url", "api_key"])
+@pytest.mark.parametrize("value", [[], {}, {1}, 5, b"x"], ids=str)
+def test_an_option_that_is_no_text_is_refused_by_its_type(name: str, value: Any) -> None:
+    message = f"^{name} must be text, got a {type(value).__name__}$"
+    with pytest.raises(ConfigurationError, match=message):
+        found("openai/x", **{name: value})
+
+
+@pytest.mark.parametrize("headers", [0, "", [], False, "X: a"], ids=repr)
+def test_headers_that_are_no_mapping_are_refused_even_if_empty(headers: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^headers must be a mapping, got a "):
+        found("openai/x", headers=headers)
+
+
+def test_an_empty_key_is_called_empty() -> None:
+    with pytest.raises(ConfigurationError, match=r"^api_key must not be empty$"):
+        found("openai/x", api_key="")
 
 
 # Address and headers.
@@ -258,6 +306,19 @@ def test_a_registered_provider_is_found_and_may_replace_a_built_in_one() -> None
     assert place(found("own/m", env={"OWN_OLD_KEY": "k"})) == ("own", "m", "https://own.example/v1")
     register(dataclasses.replace(OWN, name="openai"))
     assert found("openai/m", env={"OWN_KEY": "k"}).endpoint.base_url == "https://own.example/v1"
+
+
+@pytest.mark.parametrize("path", ["no_such_module:X", "streamkit.chunk:Nope", ":X", "", 5])
+def test_a_dialect_that_cannot_be_imported_is_named(path: Any) -> None:
+    register(dataclasses.replace(OWN, dialects={"chat": path}))
+    with pytest.raises(ConfigurationError, match=f"the dialect {path!r} of own cannot be imported"):
+        found("own/m", env={"OWN_KEY": "k"})
+
+
+@pytest.mark.parametrize("service", [5, None, "own", {}])
+def test_only_a_service_can_be_registered(service: Any) -> None:
+    with pytest.raises(ConfigurationError, match="a provider must be a Service, got a "):
+        register(service)
 
 
 def test_a_service_without_an_address_or_variables_asks_for_both() -> None:
@@ -313,12 +374,15 @@ def test_a_broken_plugin_is_a_warning_that_names_it(
         ({"name": ""}, "a provider's name must"),
         ({"name": "a/b"}, "a provider's name must"),
         ({"name": "a b"}, "a provider's name must"),
+        ({"name": 5}, "a provider's name must be text, got a int"),
+        ({"dialects": 5}, "default_api must be one of the dialects"),
+        ({"default_api": []}, "default_api must be one of the dialects"),
         ({"default_api": "none"}, "default_api must be one of the dialects, got 'none'"),
     ],
 )
-def test_a_row_of_the_table_is_checked(change: dict[str, str], message: str) -> None:
+def test_a_row_of_the_table_is_checked(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
-        dataclasses.replace(OWN, **change)  # type: ignore[arg-type]
+        dataclasses.replace(OWN, **change)
 
 
 @pytest.mark.parametrize("name", BUILTIN)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit.errors import ProtocolError
+from streamkit.errors import LimitExceeded, ProtocolError
 from streamkit.wire import parse
-from streamkit.wire.jsontext import MAX_DEPTH
+from streamkit.wire.jsontext import MAX_DEPTH, MAX_VALUES, encode, is_whole
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -85,7 +85,7 @@ def test_nesting_is_allowed_up_to_256_levels(
 
 
 def test_many_shallow_values_and_brackets_in_strings_are_not_deep() -> None:
-    value = [{"a": [1], "b": "[[[[{{{{" * 100}] * 500
+    value = [{"a": [1], "b": "[[[[{{{{" * 50}] * 500
     assert parse(json.dumps(value)) == value
     assert parse(json.dumps("[" * 1000)) == "[" * 1000
 
@@ -124,3 +124,37 @@ def test_surrogates_are_left_to_the_joiner() -> None:
 
 def test_a_float_out_of_range_is_what_json_makes_of_it() -> None:
     assert parse("1e999") == math.inf
+
+
+@pytest.mark.parametrize("value", ["[]", "{}", "0", '"a"', '{"a":0}'])
+def test_the_number_of_values_is_bounded_and_not_their_size(value: str) -> None:
+    parse("[" + ",".join([value] * (MAX_VALUES // 3)) + "]")
+    with pytest.raises(LimitExceeded, match="JSON may hold at most 250000 values, got") as caught:
+        parse("[" + ",".join([value] * (MAX_VALUES + 1)) + "]")
+    assert caught.value.limit == MAX_VALUES < caught.value.observed
+    assert len(caught.value.data) == 200
+    assert parse('"' + "A" * 16_000_000 + '"') == "A" * 16_000_000
+
+
+def test_half_a_megabyte_of_search_results_is_not_too_many() -> None:
+    row = {"title": "A title, of six words, say", "url": "https://h/a,b", "content": "lorem, " * 60}
+    text = json.dumps({"choices": [{"delta": {"executed_tools": [row] * 1000}}]})
+    assert len(text) > 500_000
+    assert len(parse(text)["choices"][0]["delta"]["executed_tools"]) == 1000
+
+
+@given(VALUES)
+def test_encode_gives_what_parse_reads(value: Any) -> None:
+    assert parse(encode(value)) == value
+
+
+def test_encode_has_null_for_a_number_out_of_range() -> None:
+    assert encode(parse('{"a": [1e999, -1e999, NaN, 1.5], "é": "ß"}')) == (
+        '{"a": [null, null, null, 1.5], "é": "ß"}'
+    )
+
+
+@pytest.mark.parametrize(("text", "whole"), [("{}", True), (' {"a": 1} ', True), ('{"a": ', False)])
+def test_a_text_that_was_cut_is_not_whole(text: str, whole: bool) -> None:
+    assert is_whole(text) == whole
+    assert not any(is_whole(text.strip()[:cut]) for cut in range(len(text.strip())))

@@ -97,3 +97,13 @@ def test_recordings_have_the_indexed_number_of_lines(recordings: Any, splits: An
             got = [text for piece in pieces for text in decoder.feed(piece)] + decoder.flush()
             assert len(got) == entry["framing"]["lines"], entry["id"]
             assert all(isinstance(json.loads(text), dict) for text in got)
+
+
+@pytest.mark.parametrize("end", ['{"a": 1', '{"a": "中', "{", ' {"a":'])
+def test_flush_leaves_out_an_object_that_was_cut(end: str) -> None:
+    for cut in (end.encode(), end.encode()[:-1]):
+        assert texts(b'{"b": 2}\n' + cut) == ['{"b": 2}']
+
+
+def test_flush_gives_what_is_no_object_for_an_error_to_show() -> None:
+    assert texts(b"Internal Server Error") == ["Internal Server Error"]

@@ -404,3 +404,12 @@ def summary(decoder: SSEDecoder, pieces: list[bytes]) -> tuple[tuple[Event, ...]
     events = [event for piece in pieces for event in decoder.feed(piece)] + decoder.flush()
     named = any(event.event != "message" for event in events)
     return tuple(events), decoder.comments, named
+
+
+def test_a_line_without_its_end_can_be_told_from_an_open_event() -> None:
+    decoder = SSEDecoder(lenient=True)
+    for data, inside in ((b"data: a", True), (b"\n", False), (b"d", True), (b"ata: b\r", False)):
+        decoder.feed(data)
+        assert (decoder.mid_line, decoder.pending) == (inside, True)
+    decoder.flush()
+    assert not decoder.mid_line

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit.wire import SurrogateJoiner, clean
+from streamkit.wire import SurrogateJoiner, clean, clean_deep
 
 #: Any text, lone surrogates likely.
 AWKWARD = st.lists(
@@ -83,3 +86,25 @@ def test_text_without_surrogates_is_returned_as_the_same_object() -> None:
 def test_a_high_half_at_the_end_waits_for_the_next_text(pieces: list[str], got: list[str]) -> None:
     joiner = SurrogateJoiner()
     assert [joiner.feed(piece) for piece in pieces] + [joiner.flush()] == got
+
+
+VALUES = st.recursive(
+    st.none() | st.integers() | AWKWARD,
+    lambda inner: st.lists(inner) | st.dictionaries(AWKWARD, inner),
+)
+
+
+@given(VALUES)
+def test_clean_deep_leaves_no_half_anywhere(value: Any) -> None:
+    text = clean(json.dumps(value, ensure_ascii=False))
+    assert clean_deep(value) == json.loads(text)
+
+
+def test_clean_deep_needs_no_stack() -> None:
+    value: Any = "\ud83d"
+    for _ in range(100_000):
+        value = [value]
+    value = clean_deep(value)
+    for _ in range(100_000):
+        value = value[0]
+    assert value == "\ufffd"
