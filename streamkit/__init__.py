@@ -15,6 +15,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
+from streamkit.logs import configure as _configure
 from streamkit.version import __version__
 
 if _TYPE_CHECKING:
@@ -99,6 +100,8 @@ __all__ = [
     "register",
     "stream",
 ]
+
+_configure()
 
 #: Where the public names are at home; each says itself which are public there.
 _HOMES = (

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from streamkit import logs
 from streamkit.chunk import Attempt, Chunk, Result
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
 __all__ = ["Client", "close", "stream"]
-
-logs.configure()
 
 Prompt = str | Sequence[Mapping[str, Any]]
 
@@ -112,7 +109,8 @@ class Client:
         api_key: Instead of the environment's.
         base_url: Instead of the environment's or the provider's own.
         session: Your own requests session: used, never closed, never changed.
-        headers: Sent with every request.
+        headers: Sent with every request; ``headers=`` of one stream replaces them,
+            ``extra_headers=`` adds to them.
 
     Raises:
         ConfigurationError: An unknown keyword, or a value that cannot be right.

@@ -199,7 +199,7 @@ class Result:
         id: The provider's id of the answer.
         request_id: The provider's id of the HTTP request.
         metrics: Counts, rates and times.
-        cost: In US dollars, None where the price is unknown.
+        cost: In US dollars; always None in this version, which knows no prices.
         attempts: Every HTTP request made, in order.
         dropped: Chunks the consumer never got: shed by a lossy buffer policy, or left by a cancel.
     """

@@ -1,10 +1,11 @@
 """
 The five clocks of a stream, and how long the next wait may be.
 
-``connect`` and ``total`` are instants. ``first``, ``content`` and ``wire`` are budgets that only
-time spent waiting for the network uses up: a full buffer or a slow loop body stops them. The
-reader asks ``left()`` before it waits, and reports with ``waited()`` how long it did. Sending
-counts for ``wire`` alone: a long prompt on a thin line is no silence of the model's.
+``connect``, ``total`` and the grace after a finish reason are instants. ``first``, ``content`` and
+``wire`` are budgets that only time spent waiting for the network uses up: a full buffer or a slow
+loop body stops them. The reader asks ``left()`` before it waits, and reports with ``waited()`` how
+long it did. Sending counts for ``wire`` alone: a long prompt on a thin line is no silence of the
+model's.
 
 Nothing here waits by itself, and only monotonic time is used.
 """
@@ -43,7 +44,7 @@ class Timeouts:
         first: Waiting for the first content, headers included.
         content: Waiting since the last content; reasoning and tool deltas count, pings do not.
         wire: Waiting since the last byte of any kind, either way.
-        total: The whole stream, retries included.
+        total: The whole stream by the wall clock: retries and your own loop included.
 
     Raises:
         ConfigurationError: A value that is not a positive number.
@@ -93,6 +94,7 @@ class Clocks:
         self._content_name = "first"
         self._content_limit = _seconds(self.timeouts.first)
         self._wire_limit = _seconds(self.timeouts.wire)
+        self._grace_end = math.inf
         self._content_waited = 0.0
         self._wire_waited = 0.0
         self.connecting()
@@ -117,9 +119,8 @@ class Clocks:
         self._content_waited = 0.0
 
     def finishing(self) -> None:
-        """A finish reason came: from here on, wait no longer than the grace."""
-        self._wire_limit = min(self._wire_limit, FINISH_GRACE)
-        self._content_limit = self._content_waited + FINISH_GRACE
+        """A finish reason came: the rest has the grace, whether we wait or are flooded."""
+        self._grace_end = self.now() + FINISH_GRACE
 
     def waited(self, seconds: float) -> None:
         """Charge the time just spent waiting for bytes to come."""
@@ -135,8 +136,12 @@ class Clocks:
         """Seconds the next wait may take; zero or less when a clock has run out."""
         now = self.now()
         left = self._connect_end - now if self._connecting else self.answer_left()
-        total = self._total_end - now
-        return left if left < total else total
+        end = self._total_end if self._total_end < self._grace_end else self._grace_end
+        return left if left < end - now else end - now
+
+    def over(self) -> bool:
+        """Whether a clock has run out; for who reads on without ever having to wait."""
+        return self.left() <= 0
 
     def answer_left(self) -> float:
         """What first or content, and wire, leave for the next wait once the connection stands."""
@@ -161,6 +166,7 @@ class Clocks:
         else:
             rows.append((self._content_limit - self._content_waited, self._content_name))
             rows.append((self._wire_limit - self._wire_waited, "wire"))
+            rows.append((self._grace_end - now, self._content_name))
         name = min(rows)[1]
         limit = getattr(self.timeouts, name) or 0.0
         elapsed = now - self._started

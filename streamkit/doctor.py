@@ -124,7 +124,7 @@ def proxies_bypassed() -> Iterator[None]:
     finally:
         for name, value in before.items():
             if value is None:
-                del os.environ[name]
+                os.environ.pop(name, None)  # on Windows the two are one
             else:
                 os.environ[name] = value
 

@@ -40,8 +40,8 @@ class StreamkitError(Exception):
     """
     The root of everything this library raises.
 
-    Attributes, None where they do not apply: ``partial`` (the Result so far, on anything raised
-    after the first byte), ``stage`` (connect, headers, body, ...), ``provider``, ``status``,
+    Attributes, None or empty where they do not apply: ``partial`` (the Result so far, on anything
+    raised after the first byte), ``stage`` (connect, headers, body, ...), ``provider``, ``status``,
     ``request_id``, ``stream_id``, ``attempts``, ``elapsed`` (seconds) and ``retryable``. All
     survive pickling.
     """

@@ -74,7 +74,10 @@ def _at_exit() -> None:
         run.stop()
     end = monotonic() + EXIT_PATIENCE
     for run in running:
-        run.join(max(0.0, end - monotonic()))
+        try:
+            run.join(max(0.0, end - monotonic()))
+        except RuntimeError:
+            pass  # its thread is about to be started, and will find itself stopped
 
 
 if hasattr(os, "register_at_fork"):

@@ -197,18 +197,30 @@ def _sequence(name: str, value: Any, kind: Any, what: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
+#: Headers that say where a message ends or what becomes of its connection: the transport's own.
+_FRAMING = {
+    "connection", "content-length", "expect", "keep-alive", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade",
+}  # fmt: skip
+
+
 def check_header(name: str, value: str) -> None:
     """
-    Refuse a header that could smuggle a second one, before anything is sent.
+    Refuse a header that could smuggle a second one or a second request, before anything is sent.
 
     The value is never quoted in the message: it may be a key.
 
     Raises:
-        ConfigurationError: An empty or non-token name; a value that is empty, padded with blanks,
-            holds a control character, or cannot be Latin-1 (RFC 9110 section 5.5).
+        ConfigurationError: A name that is no token, or that of a framing header; a value that is
+            empty, padded with blanks, holds a control character, or cannot be Latin-1 (RFC 9110
+            section 5.5).
     """
+    if not isinstance(name, str):
+        raise ConfigurationError(f"header names must be text, got {type(name).__name__}")
     if not name or not all(c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~") for c in name):
         raise ConfigurationError(f"header names must be RFC 9110 tokens, got {name[:40]!r}")
+    if name.lower() in _FRAMING:
+        raise ConfigurationError(f"the header {name} is set by the transport alone")
     if not isinstance(value, str) or not value or value != value.strip():
         raise ConfigurationError(f"the value of {name} must be text without blanks at its ends")
     if any(ord(c) < 32 or ord(c) == 127 or ord(c) > 255 for c in value):

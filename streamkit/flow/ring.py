@@ -111,8 +111,8 @@ class StreamBuffer(Generic[T]):
     outside it, except for merged items.
 
     Thread safety: **hand-off**: many producers, one consumer; close(), clear(), stats() and the
-    properties from any thread. abort(), ``closed``, ``fill`` and len() take no lock: they may be
-    used in a signal handler and in ``__del__`` as well.
+    properties from any thread. abort(), ``closed``, ``fill``, ``merged`` and len() take no lock:
+    they may be used in a signal handler and in ``__del__`` as well.
 
     Args:
         capacity: Slots, at least 1; allocated once, here.
@@ -370,6 +370,11 @@ class StreamBuffer(Generic[T]):
     def closed(self) -> bool:
         """Whether the ring takes no more items; there may still be some to take out."""
         return not self._open
+
+    @property
+    def merged(self) -> int:
+        """Items that became part of another; as of a moment ago."""
+        return self._slots.merged
 
     @property
     def fill(self) -> float:

@@ -118,7 +118,15 @@ class Counters:
         return (now if self.ended is None else self.ended) - self.started
 
     def snapshot(
-        self, now: float, *, stream_id: str, provider: str, model: str, dropped: int, merged: int
+        self,
+        now: float,
+        *,
+        stream_id: str,
+        provider: str,
+        model: str,
+        delivered: int,
+        dropped: int,
+        merged: int,
     ) -> Metrics:
         """All of it, frozen."""
         first, last = self.first, self.last
@@ -130,7 +138,7 @@ class Counters:
             duration_ms=self.elapsed(now) * 1000.0,
             chunks_received=self.chunks_received,
             bytes_received=self.bytes_received,
-            chunks_delivered=self.chunks_delivered,
+            chunks_delivered=delivered,
             chunks_dropped=dropped,
             chunks_merged=merged,
             chunks_per_second=self.chunks_received / span if span else 0.0,

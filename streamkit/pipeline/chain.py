@@ -43,6 +43,7 @@ class Head:
         self.error: StreamkitError | None = None
         self._decoder = provider.decoder(max_event=limits.event)
         self._limit = limits.answer
+        self._silent = min(SILENT, limits.event)
         self._begun = False
         self._lead = b""
         self._whole: bytearray | None = None
@@ -56,7 +57,7 @@ class Head:
             self._collect(data)
             return []
         chunks = self._read(self._decoder.feed, data)
-        if chunks and len(data) > SILENT and self.error is None:
+        if chunks and len(data) > self._silent and self.error is None:
             # A decoder that has events and an error gives the events first. The server may never
             # send another byte, so ask for the error now.
             self._read(self._decoder.feed, b"")
@@ -154,12 +155,7 @@ class Tail:
         self.id: str | None = None
 
     def feed(self, chunks: list[Chunk], wall: float) -> list[Chunk]:
-        """
-        Join, record, number. ``wall`` is epoch seconds.
-
-        Raises:
-            LimitExceeded: The answer is over its bound; what came before it is recorded.
-        """
+        """Join, record, number. ``wall`` is epoch seconds. Ask ``over`` afterwards."""
         chunks = self._join.feed(chunks)
         index = self._index
         for chunk in chunks:
@@ -221,7 +217,7 @@ class Tail:
             reasoning="".join(tuple(self._reasoning)),
             tool_calls=tuple(
                 ToolCall(index, id, name, "".join(tuple(parts)))
-                for index, (id, name, parts) in tuple(self._calls.items())
+                for index, (id, name, parts) in self._calls.copy().items()
             ),
             citations=tuple(self._citations),
             refusal="".join(tuple(self._refusal)),

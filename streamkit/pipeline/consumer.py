@@ -7,13 +7,13 @@ cancelling and failing are the same for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from threading import current_thread
 from time import monotonic
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConcurrencyError
-from streamkit.pipeline.run import Run
+from streamkit.pipeline.run import Run, counted
 
 __all__ = ["Drain"]
 
@@ -36,7 +36,8 @@ class Drain:
 
     def next(self, timeout: float | None = None) -> list[Chunk] | None:
         """
-        The next chunks; [] when none came in time, None at the end (then ``final`` may be set).
+        The next chunks; [] when none came in time or a callback cancelled, None at the end (then
+        ``final`` may be set).
 
         Raises:
             BaseException: What ended the stream: its own error, or what a callback raised.
@@ -65,10 +66,9 @@ class Drain:
                 run.fail(error)
             raise
         finally:
-            if run.ended.is_set:
-                run.drop_reader()
-                run.announce()
             run.draining.release()
+            if run.ended.is_set:  # looked at last: who cancelled while we drained left it to us
+                run.tidy()
 
     def end(self, *, wait: bool = True) -> None:
         """
@@ -81,19 +81,23 @@ class Drain:
             run.farewell()
         run.release()
 
-    def leave(self, rest: Iterable[Chunk] = ()) -> None:
-        """The consumer is gone, maybe before the end; the rest it counted but never gave out."""
-        self.run.counters.chunks_delivered -= self._counted(rest)
-        self.run.release()
+    def hand_out(self, chunks: list[Chunk]) -> Iterator[Chunk]:
+        """Go through chunks one by one; they count as delivered as the loop comes to them."""
+        rest = iter(chunks)
+        self.run.rest = rest
+        self.count(chunks)
+        return rest
+
+    def leave(self) -> None:
+        """The consumer is gone, maybe before the end, and the rest it took is not delivered."""
+        run = self.run
+        delivered, run.rest = run.delivered, None
+        run.counters.chunks_delivered = delivered
+        run.release()
 
     def count(self, chunks: list[Chunk]) -> None:
         """These are delivered. Gaps are not counted: they were never received."""
-        self.run.counters.chunks_delivered += (
-            self._counted(chunks) if self.run.lossy else len(chunks)
-        )
-
-    def _counted(self, chunks: Iterable[Chunk]) -> int:
-        return sum(chunk.kind != "gap" for chunk in chunks)
+        self.run.counters.chunks_delivered += counted(chunks) if self.run.lossy else len(chunks)
 
     def _begin(self) -> None:
         run = self.run

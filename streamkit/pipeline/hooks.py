@@ -89,7 +89,7 @@ class Hooks:
         Hand chunks to on_text, on_chunk and on_batch, in order; stops once ``stopped()``.
 
         What was not handed out, because of that or of a callback that raised, is taken off the
-        list.
+        list; what waits in an open batch stays on it (``undelivered`` tells of it).
         """
         if self.on_text or self.on_chunk:
             handed = 0
@@ -129,6 +129,13 @@ class Hooks:
         """Nothing more comes: the open batch is delivered."""
         if self._batcher is not None:
             self._batches(self._batcher.flush(), stopped)
+
+    def undelivered(self) -> int:
+        """Forget the open batch; how many chunks in it reached no callback at all."""
+        batcher, self._batcher = self._batcher, None
+        if batcher is None or self.on_text or self.on_chunk:
+            return 0
+        return sum(len(batch.items) for batch in batcher.flush())
 
     def deliver_final(self, chunk: Chunk, stopped: Callable[[], bool]) -> None:
         """The ``done`` chunk goes to on_chunk, after everything else."""

@@ -77,7 +77,12 @@ def _merge(old: Chunk, new: Chunk) -> Chunk | None:
         return None
     if len(old.content) + len(new.content) > MERGED:
         return None
-    return replace(new, content=old.content + new.content, index=old.index)
+    return replace(
+        new,
+        content=old.content + new.content,
+        index=old.index,
+        finish_reason=new.finish_reason or old.finish_reason,
+    )
 
 
 def _gap(lost: int) -> Chunk:

@@ -19,8 +19,9 @@ import logging
 import os
 import threading
 from _thread import allocate_lock, get_ident
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import Context, copy_context
+from copy import copy
 from time import monotonic
 from typing import Any
 
@@ -37,7 +38,7 @@ from streamkit.pipeline.chain import Tail
 from streamkit.pipeline.hooks import Hooks
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.producer import new_ring, produce
-from streamkit.pipeline.source import HttpSource
+from streamkit.pipeline.source import Source
 from streamkit.process import forget, generation, remember
 from streamkit.recovery.retry import RetryPolicy
 from streamkit.transport.base import Link
@@ -61,7 +62,7 @@ class Run:
     """
 
     def __init__(
-        self, source: HttpSource, options: StreamOptions, *, provider: str, model: str
+        self, source: Source, options: StreamOptions, *, provider: str, model: str
     ) -> None:
         self.id = os.urandom(8).hex()
         self.provider = provider
@@ -80,11 +81,12 @@ class Run:
         self.draining = allocate_lock()
         #: The thread that drains or drained last. Not its ident, which another may get.
         self.drainer: threading.Thread | None = None
+        #: What a loop has taken out and is going through; a list's own iterator.
+        self.rest: Iterator[Chunk] | None = None
         self.outcome: Outcome | None = None
         self.error: BaseException | None = None
         self.reason = ""
         self._source = source
-        self._redactor = source.redactor
         self._generation = generation()
         self._cancelled = Latch()
         self._settled = allocate_lock()  # taken once, by the first to settle, and never given back
@@ -108,7 +110,7 @@ class Run:
         Raises:
             ConcurrencyError: The stream belongs to the parent process.
         """
-        if self._generation != generation():
+        if self.inherited:
             raise ConcurrencyError(
                 "this stream was opened before a fork and belongs to the parent process; "
                 "open a new one here",
@@ -241,11 +243,13 @@ class Run:
         """Fix the outcome, unless it is fixed; True for the caller who did."""
         if not self._settled.acquire(blocking=False):
             return False
-        self.counters.ended = monotonic() if self.begun else None
-        self.error = error
-        self.outcome = outcome
-        self.ended.set()
-        forget(self)
+        try:
+            self.counters.ended = monotonic() if self.begun else None
+            self.error = error
+            self.outcome = outcome
+            forget(self)
+        finally:
+            self.ended.set()  # whatever interrupts us: nobody may wait for ever
         return True
 
     def cancel(self, reason: str = "") -> None:
@@ -254,12 +258,8 @@ class Run:
             return
         self.reason = reason
         self.cut()
-        if not self.inherited and self.draining.acquire(blocking=False):
-            try:
-                self.drop_reader()
-                self.announce()
-            finally:
-                self.draining.release()
+        if not self.inherited:
+            self.tidy()
 
     stop = cancel  # for process.Stoppable
 
@@ -288,12 +288,7 @@ class Run:
         self._cancelled.set()
         if self.outcome == "cancelled" or self.error is not None:
             self.cut()
-        if self.draining.acquire(blocking=False):
-            try:
-                self.drop_reader()
-                self.announce()
-            finally:
-                self.draining.release()
+        self.tidy()
 
     def farewell(self) -> None:
         """
@@ -309,16 +304,27 @@ class Run:
             finally:
                 self.draining.release()
 
-    def drop_reader(self) -> None:
-        """Close the reader's connection in direct mode; only with ``draining`` held."""
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.close()  # type: ignore[attr-defined]
+    def tidy(self) -> None:
+        """
+        After the end: close the direct reader's connection, run the final callbacks, once.
 
-    def announce(self) -> None:
-        """Run the final callbacks, once; only with ``draining`` held."""
+        Whoever drains does it when done; who comes while somebody drains leaves it to them.
+        """
+        if not self.draining.acquire(blocking=False):
+            return
+        try:
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                reader.close()  # type: ignore[attr-defined]
+            self._announce()
+        finally:
+            self.draining.release()
+
+    def _announce(self) -> None:
         if self._announced.acquire(blocking=False):
             log.debug("stream ended id=%s outcome=%s reason=%r", self.id, self.outcome, self.reason)
+            if self.consumer is not None:
+                self.counters.chunks_delivered -= self.hooks.undelivered()
             try:
                 self.hooks.finish(self.result, self.metrics, self.progress, self.error)
             finally:
@@ -326,10 +332,11 @@ class Run:
 
     def join(self, timeout: float) -> None:
         """Wait for our threads, at most that long."""
+        end = monotonic() + timeout
         for thread in (self._producer, self.consumer):
-            # A thread without an ident was not started yet: the process may end at any moment.
+            # A thread without an ident was not started: the process may end at any moment.
             if thread is not None and thread.ident not in (None, get_ident()):
-                thread.join(timeout)
+                thread.join(max(0.0, end - monotonic()))
 
     def start_consumer(self, target: Callable[[], Any]) -> None:
         """Run ``target`` in the consumer thread, in the creator's context."""
@@ -342,7 +349,10 @@ class Run:
         try:
             _start(self.consumer)
         except ConnectError as error:
+            self.consumer = None
+            error.stream_id = self.id
             self.fail(error)
+            self.release()
             raise
 
     # -- snapshots, any thread
@@ -371,12 +381,18 @@ class Run:
         if self.ended.is_set and (self.outcome == "cancelled" or self.error is not self._failure):
             # Stopped by the consumer: what was on its way, wherever it was, reached nobody.
             counters = self.counters
-            return counters.chunks_received - counters.chunks_delivered - self._merged
+            return counters.chunks_received - self.delivered - self._merged
         return 0 if self._ring is None else self._ring.stats().dropped
 
     @property
     def _merged(self) -> int:
-        return 0 if self._ring is None else self._ring.stats().merged
+        return 0 if self._ring is None else self._ring.merged
+
+    @property
+    def delivered(self) -> int:
+        """Chunks handed out; those a loop has taken but not come to yet are not."""
+        rest = self.rest
+        return self.counters.chunks_delivered - (0 if rest is None else counted(copy(rest)))
 
     @property
     def request_id(self) -> str | None:
@@ -384,9 +400,9 @@ class Run:
         return None if self._attempts is None else self._attempts.request_id
 
     @property
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> Mapping[str, str]:
         """The headers of the last answer, without secrets."""
-        return self._redactor.headers(self._source.headers)
+        return self._source.headers
 
     def metrics(self) -> Metrics:
         """The numbers so far."""
@@ -397,14 +413,20 @@ class Run:
             model=self.model,
             dropped=self.dropped,
             merged=self._merged,
+            delivered=self.delivered,
         )
 
     def progress(self) -> Progress:
         """How far the drainer has come."""
         return Progress(
-            tokens_received=self.counters.chunks_delivered,
+            tokens_received=self.delivered,
             elapsed=self.counters.elapsed(monotonic()),
         )
+
+
+def counted(chunks: Iterable[Chunk]) -> int:
+    """How many were received; gaps never were."""
+    return sum(chunk.kind != "gap" for chunk in chunks)
 
 
 def _start(thread: threading.Thread) -> None:

@@ -78,7 +78,7 @@ class Source(Protocol):
     Thread safety: **confined** to the reading thread; ``headers`` may be read anywhere.
     """
 
-    #: Of the last answer, an error included; names in any case.
+    #: Of the last answer, an error included; lower-case names, no secrets.
     headers: Mapping[str, str]
 
     def open(self, link: Link) -> Feed:
@@ -104,7 +104,7 @@ class HttpSource:
         self._request = request
         self._new_provider = new_provider
         self._limits = limits
-        self.redactor = Redactor(request)
+        self._redactor = Redactor(request)
         self.headers: Mapping[str, str] = {}
 
     def open(self, link: Link) -> HttpFeed:
@@ -117,17 +117,17 @@ class HttpSource:
         """
         try:
             stream = self._transport.open(self._request, link)
-            self.headers = stream.headers
+            self.headers = self._redactor.headers(stream.headers)
             try:
                 if not 200 <= stream.status <= 299:
                     raise self._refused(stream)
                 provider = self._new_provider()
-                return HttpFeed(stream, Head(provider, self._limits), self.redactor)
+                return HttpFeed(stream, Head(provider, self._limits), self._redactor)
             except BaseException:
                 stream.close()
                 raise
         except StreamkitError as error:
-            self.redactor.error(error)
+            self._redactor.error(error)
             raise
 
     def _refused(self, stream: ByteStream) -> StreamkitError:

@@ -66,31 +66,25 @@ class Stream:
         run = self._run
         if (drain := self._open()) is None:
             return
-        rest: Iterator[Chunk] = iter(())
         try:
             while (chunks := drain.next()) is not None:
-                rest = iter(chunks)
-                drain.count(chunks)
-                for chunk in rest:
+                for chunk in drain.hand_out(chunks):
                     if chunk.kind == "text":
                         yield chunk.content
                         if run.ended.is_set:
                             return
             drain.end()
         finally:
-            drain.leave(rest)
+            drain.leave()
 
     def chunks(self) -> Iterator[Chunk]:
         """The chunks of every kind; a quiet end adds a last one of kind ``done``."""
         run = self._run
         if (drain := self._open()) is None:
             return
-        rest: Iterator[Chunk] = iter(())
         try:
             while (chunks := drain.next()) is not None:
-                rest = iter(chunks)
-                drain.count(chunks)
-                for chunk in rest:
+                for chunk in drain.hand_out(chunks):
                     yield chunk
                     if run.ended.is_set:
                         return
@@ -98,7 +92,7 @@ class Stream:
             if drain.final is not None:
                 yield drain.final
         finally:
-            drain.leave(rest)
+            drain.leave()
 
     def batches(
         self, size: int | None = None, *, max_wait: float | None = None
@@ -114,7 +108,7 @@ class Stream:
         """
         config = self._run.options.batch or BatchConfig()
         if size is not None or max_wait is not None:
-            size = config.size if size is None else size
+            size = config.effective_size if size is None else size
             wait = config.timeout if max_wait is None else max_wait
             if wait is not None and (not isinstance(wait, (int, float)) or not wait >= 0):
                 raise ConfigurationError(f"max_wait must be seconds, 0 or more, got {wait!r}")
@@ -130,9 +124,7 @@ class Stream:
                 due = batcher.due()
                 try:
                     chunks = drain.next(None if due is None else max(0.0, due - monotonic()))
-                except GeneratorExit:
-                    raise
-                except BaseException:
+                except Exception:
                     for batch in batcher.flush():
                         drain.count(batch.items)
                         yield batch.items
@@ -164,25 +156,25 @@ class Stream:
             timeout: Seconds to wait; None waits as long as the clocks allow.
 
         Raises:
-            TimeoutError: Nothing came in time; the stream goes on.
+            TimeoutError: Nothing came in time; the stream goes on. A StreamTimeout, which ended it,
+                is one too: catch that first.
             ValueError: A timeout that is no number of seconds, 0 or more.
             StreamkitError: What ended the stream, once, after the last chunk.
         """
         _check_timeout(timeout)
-        if not (pocket := self._kept()):
-            drain = self._puller()
-            if drain is None:
-                return None
-            chunks = drain.next(timeout)
-            if chunks is None:
-                drain.end()
-                if drain.final is None:
+        pocket = self._kept()
+        while not pocket:
+            self._raise_owed()
+            try:
+                more = self._fill(timeout)
+            except KeyboardInterrupt:
+                self._run.cancel("interrupted")  # it may have come just outside the drain
+                raise
+            if not more and not pocket:
+                if self._run.ended.is_set:
                     return None
-                pocket.append(drain.final)
-            elif not chunks:
-                raise TimeoutError(f"no chunk within {timeout:g} s")
-            else:
-                pocket.extend(chunks)
+                if timeout is not None:
+                    raise TimeoutError(f"no chunk within {timeout:g} s")
         chunk = pocket.popleft()
         self._run.counters.chunks_delivered += chunk.kind not in UNCOUNTED
         return chunk
@@ -207,34 +199,41 @@ class Stream:
         wanted = self._run.options.buffer.capacity
         # One more is taken out only when nothing is held: an error is noticed when it is due.
         while len(pocket) < wanted if max_items is None else not pocket:
-            drain = self._puller()
-            if drain is None:
-                break
             try:
-                chunks = drain.next(0.0)
-            except BaseException as error:
-                if pocket:
-                    self._raise_later = error
+                if not self._fill(0.0, wait=False):
                     break
-                raise
-            if chunks is None:
-                drain.end(wait=False)
-                if drain.final is not None:
-                    pocket.append(drain.final)
-                    drain.final = None
+            except Exception as error:
+                if not pocket:
+                    raise
+                self._owed = error
                 break
-            if not chunks:
-                break
-            pocket.extend(chunks)
-        if not pocket and (later := self._raise_later) is not None:
-            self._raise_later = None
-            raise later
+        if not pocket:
+            self._raise_owed()
         count = len(pocket) if max_items is None else min(max_items, len(pocket))
         taken = [pocket.popleft() for _ in range(count)]
         self._run.counters.chunks_delivered += sum(c.kind not in UNCOUNTED for c in taken)
         return taken
 
-    _raise_later: BaseException | None = None
+    _owed: Exception | None = None
+
+    def _raise_owed(self) -> None:
+        """Raise the error that poll() met while it still had chunks to give."""
+        owed, self._owed = self._owed, None
+        if owed is not None:
+            raise owed
+
+    def _fill(self, timeout: float | None, *, wait: bool = True) -> bool:
+        """Take what comes next into the pocket; False when none came in time or none will."""
+        drain = self._puller()
+        if drain is None:
+            return False
+        chunks = drain.next(timeout)
+        if chunks is None:
+            drain.end(wait=wait)
+            if drain.final is not None:
+                self._pocket.append(drain.final)
+        self._pocket.extend(chunks or ())
+        return bool(chunks)
 
     # -- callbacks
 
@@ -348,7 +347,8 @@ class Stream:
             if not ended:
                 raise TimeoutError(f"the stream has not ended within {timeout:g} s")
         if run.outcome != "cancelled" and not mine:
-            # on_end and on_error have returned when we do; a cancel waits for no callback.
+            # on_end and on_error have returned when we do, unless that takes longer than we have; a
+            # cancel waits for no callback.
             run.told.wait(None if end is None else max(0.0, end - monotonic()))
         if run.error is not None:
             raise run.error
@@ -370,7 +370,8 @@ class Stream:
         run = self._run
         run.cancel()
         thread = run.consumer
-        if thread is not None and thread is not current_thread() and not run.inherited:
+        started = thread is not None and thread.ident is not None
+        if thread is not None and started and thread is not current_thread() and not run.inherited:
             thread.join(CLOSE_PATIENCE)
 
     def __enter__(self) -> Self:
@@ -435,7 +436,7 @@ class Stream:
     def done(self) -> bool:
         """Whether the stream has ended and everything was taken out."""
         run = self._run
-        held = self._pocket or self._raise_later is not None
+        held = self._pocket or self._owed is not None
         return run.ended.is_set and (run.outcome == "cancelled" or not held)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from streamkit.chunk import Chunk
@@ -22,12 +23,12 @@ class JoinSurrogates:
     """
 
     def __init__(self) -> None:
-        self._joiners: dict[Any, SurrogateJoiner] = {}
-        self._last: dict[Any, Chunk] = {}
+        #: By channel, only where a half is held: the joiner, and the chunk the half came with.
+        self._open: dict[Any, tuple[SurrogateJoiner, Chunk]] = {}
 
     def feed(self, chunks: list[Chunk]) -> list[Chunk]:
         """The same chunks, in order, with proper text."""
-        if not self._joiners:
+        if not self._open:
             # The common case costs one look per chunk: ASCII text has no surrogates.
             for chunk in chunks:
                 if not chunk.content.isascii():
@@ -36,30 +37,25 @@ class JoinSurrogates:
                 return chunks
         out: list[Chunk] = []
         for chunk in chunks:
-            if not chunk.content or (chunk.content.isascii() and not self._joiners):
+            if not chunk.content or (chunk.content.isascii() and not self._open):
                 out.append(chunk)
                 continue
             channel = (chunk.kind, chunk.metadata.get("index"))
-            joiner = self._joiners.get(channel)
-            if joiner is None:
-                joiner = self._joiners[channel] = SurrogateJoiner()
+            joiner, _ = self._open.pop(channel, (SurrogateJoiner(), chunk))
             chunk.content = joiner.feed(chunk.content)
-            self._last[channel] = chunk
-            if chunk.content or chunk.finish_reason:
+            if joiner.pending:
+                self._open[channel] = joiner, chunk
+            if chunk.content or chunk.finish_reason or "id" in chunk.metadata:
                 out.append(chunk)
         return out
 
     def flush(self) -> list[Chunk]:
         """One chunk for each half that was left alone."""
         out: list[Chunk] = []
-        for channel, joiner in self._joiners.items():
-            if rest := joiner.flush():
-                last = self._last[channel]
-                out.append(
-                    Chunk(
-                        rest, metadata=last.metadata, kind=last.kind, model=last.model, id=last.id
-                    )
-                )
-        self._joiners.clear()
-        self._last.clear()
+        for joiner, last in self._open.values():
+            rest = joiner.flush()
+            out.append(
+                replace(last, content=rest, metadata=dict(last.metadata), finish_reason=None)
+            )
+        self._open.clear()
         return out

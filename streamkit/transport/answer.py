@@ -2,7 +2,7 @@
 The body of an HTTP answer: reads that return what is there, a bounded farewell.
 
 Reading. Identity bodies are read with http.client's ``read1``, which gives each piece as it comes
-in every framing; encoded ones with urllib3's ``read1``, in pieces of at most 64 KiB even for bombs.
+in every framing; encoded ones in small steps, with a look at the clocks at each (coding.py).
 ``stream()`` and ``iter_content()`` hold bytes back (FACTS.md F5 and section 5).
 
 Keeping. urllib3 would give a connection back to its pool by itself, at the end of some bodies,
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import requests
@@ -21,8 +22,9 @@ from urllib3.response import BaseHTTPResponse
 
 from streamkit.errors import LimitExceeded, ProtocolError, StreamInterrupted, StreamkitError
 from streamkit.transport.base import Aborted, Link
+from streamkit.transport.coding import INFLATED, WIRE, inflated
 from streamkit.transport.connection import Linked
-from streamkit.transport.failure import FOREIGN, map_failure
+from streamkit.transport.failure import FOREIGN, map_failure, without_frames
 
 __all__ = ["HttpStream", "failure"]
 
@@ -54,15 +56,12 @@ class HttpStream:
         self._body: Any = getattr(self._raw, "_fp", None)
         encoding = response.headers.get("content-encoding", "").lower()
         codings = (coding.strip() for coding in encoding.split(","))
-        self._codings = [coding for coding in codings if coding not in ("", "identity")]
-        self._read1: Callable[[int], bytes] = self._decoded
-        if not self._codings and isinstance(self._body, http.client.HTTPResponse):
-            self._read1 = self._body.read1
+        self._read = _reader(self._raw, [c for c in codings if c not in ("", "identity")], link)
 
     def read(self) -> bytes:
         """See ByteStream.read."""
         try:
-            data = self._read1(READ)
+            data = self._read()
         except (*FOREIGN, StreamkitError) as error:
             failed = self._failed(error)
         else:
@@ -73,7 +72,10 @@ class HttpStream:
                     f"the connection ended {left} bytes before the end of the answer", stage="body"
                 )
             return data
-        raise failed  # not in the except block: the foreign error would be its context
+        try:
+            raise failed  # not in the except block: the foreign error would be its context
+        finally:
+            del failed  # this frame, which its traceback holds, must not hold it: a cycle
 
     def read_error_body(self, limit: int) -> bytes:
         """See ByteStream.read_error_body."""
@@ -86,6 +88,7 @@ class HttpStream:
 
     def finish(self) -> None:
         """See ByteStream.finish."""
+        self._link.clocks.finishing()  # a slow loop body may have used the first grace up
         _, whole = self._rest(DRAIN_TIME, DRAIN_BYTES)
         if whole and not self._link.aborted:
             self._keep()
@@ -115,7 +118,7 @@ class HttpStream:
         size = 0
         try:
             while size <= limit:
-                data = self._read1(READ)
+                data = self._read()
                 if not data:
                     return b"".join(parts), not self._missing()
                 parts.append(data)
@@ -145,25 +148,6 @@ class HttpStream:
         self._raw = self._connection = None
         return taken
 
-    def _decoded(self, amount: int) -> bytes:
-        codings = self._codings
-        if len(codings) > MAX_CODINGS:
-            raise LimitExceeded(
-                f"the answer is compressed {len(codings)} times over, at most {MAX_CODINGS} are "
-                "undone (the limit counts codings)",
-                limit=MAX_CODINGS, observed=len(codings), stage="body",
-            )  # fmt: skip
-        unknown = [c for c in codings if c not in BaseHTTPResponse.CONTENT_DECODERS]
-        if unknown:
-            raise ProtocolError(
-                f"the answer has a content encoding we cannot undo: {unknown[0][:40]!r}",
-                stage="body",
-            )
-        if self._raw is None:
-            return b""
-        data: bytes = self._raw.read1(amount, decode_content=True)
-        return data
-
     def _missing(self) -> int:
         """Bytes that Content-Length promised and that have not come."""
         left = getattr(self._body, "length", None)
@@ -182,8 +166,43 @@ class HttpStream:
         return failure(error, link, self._url, answered=True)
 
 
+def _reader(raw: Any, codings: list[str], link: Link) -> Callable[[], bytes]:
+    """What reads the body and undoes its codings; refers to no HttpStream, it would be a cycle."""
+    if len(codings) > MAX_CODINGS:
+        return partial(
+            _refuse, LimitExceeded,
+            f"the answer is compressed {len(codings)} times over, at most {MAX_CODINGS} are "
+            "undone (the limit counts codings)",
+            limit=MAX_CODINGS, observed=len(codings),
+        )  # fmt: skip
+    for coding in codings:
+        if coding not in BaseHTTPResponse.CONTENT_DECODERS:
+            what = f"the answer has a content encoding we cannot undo: {coding[:40]!r}"
+            return partial(_refuse, ProtocolError, what)
+    if not all(coding in INFLATED for coding in codings):
+        return partial(_foreign, raw, link)
+    size = WIRE if codings else READ
+    body = getattr(raw, "_fp", None)
+    if isinstance(body, http.client.HTTPResponse):
+        return inflated(partial(body.read1, size), codings, link)
+    return inflated(partial(raw.read1, size, decode_content=False), codings, link)
+
+
+def _refuse(kind: type[StreamkitError], message: str, **details: Any) -> bytes:
+    """In place of a read: an error status must not be hidden by the coding of its body."""
+    raise kind(message, stage="body", **details)
+
+
+def _foreign(raw: Any, link: Link) -> bytes:
+    """Read a coding that urllib3 undoes."""
+    link.patience()
+    data: bytes = raw.read1(WIRE, decode_content=True)
+    return data
+
+
 def failure(error: Exception, link: Link, url: str, *, answered: bool) -> Exception:
     """What to raise for a foreign error: our own abort and our own clocks explain most of them."""
+    without_frames(error)
     if link.aborted:
         return Aborted()
     if link.expired is not None:

@@ -195,10 +195,10 @@ class Transport(Protocol):
             Aborted: The link was cut by us.
             ConnectError, StreamTimeout, StreamInterrupted: The network failed.
             ProtocolError, LimitExceeded: What came is not HTTP, or too much of it.
-            ConfigurationError: It cannot be sent: a closed client, a bad proxy or certificate path.
+            ConfigurationError: It cannot be sent: a bad proxy or certificate path.
         """
         ...
 
     def close(self) -> None:
-        """Close the idle connections; streams that run go on."""
+        """Close the idle connections; streams that run go on, and open() works as before."""
         ...

@@ -14,11 +14,12 @@ import queue
 import socket
 from typing import Any
 
+import requests
 from requests.adapters import HTTPAdapter
 from typing_extensions import override
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.exceptions import ClosedPoolError, NameResolutionError, NewConnectionError
 from urllib3.poolmanager import PoolManager, ProxyManager
 from urllib3.util.connection import allowed_gai_family
 
@@ -58,9 +59,7 @@ class Linked:
     def _new_conn(self) -> socket.socket:
         link = current()
         link.clocks.connecting()
-        sock = dial(self, link)
-        sock.settimeout(_handshake_time(link))
-        return sock
+        return dial(self, link)
 
     def _tunnel(self) -> None:
         super()._tunnel()  # type: ignore[misc]
@@ -108,7 +107,8 @@ def dial(connection: Any, link: Link) -> socket.socket:
     Connect to the host of a connection; the link reaches the socket from the start.
 
     The time that the connect clock leaves is shared among the addresses still to try, so that one
-    that swallows everything does not keep us from the next.
+    that swallows everything does not keep us from the next. What is left then is the time-out of
+    the socket, for its handshakes.
 
     Raises:
         NameResolutionError, NewConnectionError: As urllib3's own; nothing was reached.
@@ -140,6 +140,7 @@ def _dial_one(sock: socket.socket, address: Any, timeout: float, link: Link) -> 
         sock.connect(address)
         if link.aborted:  # the kernel calls a connect that was shut down a success
             raise ConnectionAbortedError("aborted")
+        sock.settimeout(_handshake_time(link))
     except BaseException:
         sock.close()
         raise
@@ -173,7 +174,10 @@ class _QuietPool:
                 conn.close()
 
     def _get_conn(self, timeout: float | None = None) -> Any:
-        conn = super()._get_conn(timeout)  # type: ignore[misc]
+        try:
+            conn = super()._get_conn(timeout)  # type: ignore[misc]
+        except ClosedPoolError:  # between finding the pool and this; the connection is not kept
+            conn = self._new_conn()  # type: ignore[attr-defined]
         if current().fresh:
             conn.close()  # it connects again by itself
         return conn
@@ -212,6 +216,15 @@ class Adapter(HTTPAdapter):
         if type(manager) is ProxyManager:
             _install(manager)
         return manager
+
+    @override
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """As requests does, but without its cookies, whose parser warns of odd ones."""
+        message: Any = getattr(resp._original_response, "msg", ())
+        for name in ("Set-Cookie", "Set-Cookie2"):
+            if name in message:
+                del message[name]
+        return super().build_response(req, resp)
 
 
 def _install(manager: PoolManager) -> None:

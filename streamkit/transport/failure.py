@@ -30,7 +30,7 @@ from streamkit.errors import (
     StreamTimeout,
 )
 
-__all__ = ["FOREIGN", "WRAPPERS", "map_failure"]
+__all__ = ["FOREIGN", "WRAPPERS", "map_failure", "without_frames"]
 
 #: The roots of what the libraries below raise. ValueError: a closed file, a bad URL, a codec.
 FOREIGN = (
@@ -84,6 +84,17 @@ def map_failure(
     if not isinstance(mapped, ConfigurationError):
         mapped.__cause__ = _bare(telling)
     return mapped
+
+
+def without_frames(error: BaseException) -> None:
+    """
+    Take the tracebacks off an error and all it wraps.
+
+    A frame of urllib3's keeps the error it handled in a local variable; the cycle would hold the
+    connection until the garbage collector comes by.
+    """
+    for part in _chain(error):
+        part.__traceback__ = None
 
 
 def _bare(error: BaseException) -> BaseException:
@@ -159,7 +170,7 @@ def _malformed(chain: list[BaseException], host: str) -> StreamkitError | None:
             return None  # a BadStatusLine only by inheritance: nothing came at all
         if isinstance(part, http.client.LineTooLong):
             return LimitExceeded(
-                f"a header or chunk line from {host} is over {_HEADER_LINE} bytes",
+                f"the headers or a chunk line from {host} are over {_HEADER_LINE} bytes",
                 limit=_HEADER_LINE, observed=_HEADER_LINE + 1,
             )  # fmt: skip
         if isinstance(part, http.client.BadStatusLine):

@@ -47,7 +47,6 @@ class HttpTransport:
         #: At most one, under the generation of this process. A dict, because its setdefault() is
         #: atomic: a lock could be held by another thread when the process forks.
         self._ours: dict[int, requests.Session] = {}
-        self._closed = False
 
     def open(self, request: Request, link: Link) -> HttpStream:
         """See Transport.open."""
@@ -70,21 +69,27 @@ class HttpTransport:
                 link.detach()
                 raise
             link.detach()
-            if not stale:
-                raise failed  # not in the except block: the foreign error would be its context
+            try:
+                if not stale:
+                    raise failed  # not in the except block: the foreign error would be its context
+            finally:
+                del failed  # this frame, which its traceback holds, must not hold it: a cycle
         raise AssertionError("unreachable")
 
     def close(self) -> None:
-        """Close our idle connections; a session of the user's is left alone."""
-        self._closed = True
-        while self._ours:
-            self._ours.popitem()[1].close()
+        """
+        Close our idle connections; a session of the user's is left alone.
+
+        Streams that run go on, and new ones may be opened: their connections are for another close.
+        """
+        # The session stays. A request on its way through it may make a new pool yet, which must
+        # have an owner.
+        for session in list(self._ours.values()):
+            session.close()
 
     def _session(self) -> requests.Session:
         if self._theirs is not None:
             return self._theirs
-        if self._closed:
-            raise ConfigurationError("the client is closed; make a new one")
         now = generation()
         session = self._ours.get(now)
         if session is None:

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from typing_extensions import override
+from urllib3.exceptions import InvalidHeader
 
 from streamkit.transport.base import Link
 
@@ -29,6 +30,10 @@ BUFFER = 32 * 1024
 
 #: Interim answers (1xx) read past before the real one; more are an attack. Chosen; not measured.
 MAX_INTERIM = 100
+
+#: Bytes of status lines and headers (PROMISES.md P64), give or take a BUFFER. http.client bounds
+#: each line alone, to as much, and their number to 100.
+MAX_HEAD = 64 * 1024
 
 _local = threading.local()
 
@@ -70,6 +75,8 @@ class ClockedIO(io.RawIOBase):
         self.link = link
         #: No more is read: what the buffer above holds is all.
         self.stopped = False
+        #: What comes belongs to the head of the answer.
+        self.in_head = False
         self._ahead = ahead
         self._sock = sock
         self._file = file
@@ -87,6 +94,7 @@ class ClockedIO(io.RawIOBase):
         Raises:
             TimeoutError: A clock ran out (``link.expired`` says which), or ``link.until`` came.
             OSError: The link was aborted, or the connection broke.
+            LineTooLong: The head of the answer is too long.
         """
         if self.stopped:
             return 0
@@ -96,6 +104,8 @@ class ClockedIO(io.RawIOBase):
             self._ahead = self._ahead[len(piece) :]
             return len(piece)
         link = self.link
+        if self.in_head and link.received > MAX_HEAD:
+            raise http.client.LineTooLong("head")
         clocks = link.clocks
         while True:
             patience = link.patience()
@@ -136,6 +146,29 @@ class Response(http.client.HTTPResponse):
         self._clocked = ClockedIO(sock, self.fp.detach(), current())
         self.fp = io.BufferedReader(self._clocked, BUFFER)
 
+    @override
+    def begin(self) -> None:
+        """
+        Read the head.
+
+        urllib3 would log a warning, which reaches stderr where logging is not set up, about a line
+        that is no header and about a Content-Length beside chunks; both are dropped, as it does.
+
+        Raises:
+            InvalidHeader: The body has a transfer coding that is not undone.
+        """
+        self._clocked.in_head = True
+        super().begin()
+        self._clocked.in_head = False
+        message = self.msg
+        codings = ", ".join(message.get_all("transfer-encoding", ())).lower()
+        if codings not in ("", "identity", "chunked"):
+            raise InvalidHeader(f"transfer-encoding {codings[:40]!r}")
+        message.defects.clear()
+        message.set_payload("")
+        if self.chunked:
+            del message["content-length"]
+
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MAX_INTERIM + 1):
             version, status, reason = super()._read_status()  # type: ignore[misc]
@@ -151,6 +184,39 @@ class Response(http.client.HTTPResponse):
         if size < 0:  # int() reads a sign, and http.client would take what follows for the body
             raise ValueError("a negative chunk size")
         return size
+
+    def _read1_chunked(self, n: int) -> bytes:
+        """
+        What http.client gives, one chunk, and the whole chunks that wait in the buffer behind it.
+
+        Servers send each event as a chunk. When the reader has fallen behind, one recv holds
+        dozens; taken together, all that a read costs from here to the user's loop is paid once.
+        Never blocks where http.client would not. Anything unusual is left to the next call.
+        """
+        first: bytes = super()._read1_chunked(n)  # type: ignore[misc]
+        if not first or self.chunk_left:
+            return first
+        self._clocked.stopped = True  # peek() on an empty buffer would receive
+        ahead = self.fp.peek()
+        self._clocked.stopped = False
+        parts, size, at = [first], len(first), 0
+        # Each turn: the CRLF that ends the chunk before, a size, its CRLF, and all of its bytes.
+        while ahead[at : at + 2] == b"\r\n":
+            end = ahead.find(b"\r\n", at + 2, at + 20)
+            digits = ahead[at + 2 : end]
+            if end < 0 or not digits.isalnum():
+                break
+            try:
+                length = int(digits, 16)
+            except ValueError:
+                break
+            size += length
+            if not length or size > n or end + 2 + length > len(ahead):
+                break
+            at = end + 2 + length
+            parts.append(ahead[end + 2 : at])
+        self.fp.read(at)
+        return b"".join(parts)
 
     def _close_conn(self) -> None:
         # The buffer goes with the file. Bytes in it belong to no answer, and the rest of them may
