@@ -150,8 +150,7 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        where = self._settings.get("provider") or self._settings.get("base_url") or "any provider"
-        return f"<Client {where}>"
+        return f"<Client {self._settings.get('provider') or 'for any provider'}>"
 
     def __reduce__(self) -> Any:
         raise TypeError(

@@ -124,13 +124,24 @@ def conceal(keywords: Any) -> None:
     Wrap whatever may be a key in these keyword arguments, in place, before anything can raise.
 
     The dictionary is a local variable of the frames an error passes through, and a traceback with
-    locals would print it.
+    locals would print it. A base URL may hold a password.
+
+    Raises:
+        ConfigurationError: A key that is not text; its name and type are told, never its value.
     """
-    for name, value in keywords.items():
-        if isinstance(value, str) and ("key" in name or "token" in name or "secret" in name):
-            keywords[name] = Secret(value)
-        elif name in ("headers", "extra_headers") and isinstance(value, Mapping):
-            keywords[name] = {k: Secret(v) if isinstance(v, str) else v for k, v in value.items()}
+    for name in keywords:
+        if name in ("headers", "extra_headers"):
+            if isinstance(keywords[name], Mapping):
+                keywords[name] = {
+                    k: Secret(v) if isinstance(v, str) else v for k, v in keywords[name].items()
+                }
+        elif name == "base_url" or any(part in name for part in ("key", "token", "secret")):
+            if isinstance(keywords[name], str):
+                keywords[name] = Secret(keywords[name])
+            elif name in ("api_key", "base_url") and keywords[name] is not None:
+                kind = type(keywords[name]).__name__
+                keywords[name] = None
+                raise ConfigurationError(f"{name} must be text, got {kind}")
 
 
 def build_call(model: str, prompt: Any, given: Mapping[str, Any]) -> Call:

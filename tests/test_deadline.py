@@ -141,18 +141,40 @@ def test_total_runs_through_everything_and_every_attempt(time):
     )
 
 
-def test_a_finish_reason_leaves_a_grace_and_no_more(time):
-    c = clocks(time, content=60.0, wire=60.0)
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_finish_reason_leaves_a_grace_and_no_more(time, busy):
+    c = clocks(time, content=60.0, wire=60.0, total=100.0)
     c.connected()
     c.progressed()
     c.waited(5.0)
     c.heard()
     c.finishing()
     for _ in range(4):
-        assert c.left() > 0
-        c.waited(FINISH_GRACE / 4)
+        assert not c.over()
+        assert 0 < c.left() <= FINISH_GRACE
+        time.now += FINISH_GRACE / 4
+        c.waited(0.0 if busy else FINISH_GRACE / 4)
         c.heard()
+    assert c.over()
     assert c.left() <= 0
+    assert c.expired().clock == "content"
+
+
+def test_a_second_farewell_has_a_grace_of_its_own(time):
+    c = clocks(time)
+    c.connected()
+    c.finishing()
+    time.now += 60.0
+    assert c.over()
+    c.finishing()
+    assert c.left() == FINISH_GRACE
+
+
+def test_a_grace_never_outlives_total(time):
+    c = clocks(time, total=0.5)
+    c.connected()
+    c.finishing()
+    assert c.left() == 0.5
 
 
 def test_a_grace_never_lengthens_a_shorter_clock(time):

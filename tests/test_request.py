@@ -6,9 +6,12 @@ import copy
 import json
 import logging
 import pickle
+import traceback
+from typing import Any
 
 import pytest
 
+import streamkit
 from streamkit.errors import ConfigurationError
 from streamkit.request import Call, Message, Request, Secret, build_call, check_header, conceal
 
@@ -152,6 +155,24 @@ def test_a_header_name_is_a_token(name):
         check_header(name, "v")
 
 
+@pytest.mark.parametrize("name", [b"X-A", 7, None])
+def test_a_header_name_is_text(name):
+    with pytest.raises(ConfigurationError, match="header names must be text, got "):
+        check_header(name, "v")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Connection", "Content-Length", "Expect", "Keep-Alive", "Proxy-Connection", "TE", "Trailer",
+     "Transfer-Encoding", "Upgrade"],
+)  # fmt: skip
+@pytest.mark.parametrize("case", [str, str.lower, str.upper])
+def test_framing_is_the_transports_own(name, case):
+    with pytest.raises(ConfigurationError) as caught:
+        check_header(case(name), "chunked")
+    assert str(caught.value) == f"the header {case(name)} is set by the transport alone"
+
+
 @pytest.mark.parametrize("value", ["Bearer abc", "caf\xe9", "a b", "!#$%&'*+-.^_`|~"])
 def test_a_sound_header_passes(value):
     check_header("X-Good_1", value)
@@ -161,3 +182,26 @@ def test_logging_a_header_dictionary_does_not_show_the_key(caplog):
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("test").debug("headers %s", {"Authorization": Secret(KEY)})
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"api_key": KEY.encode()},
+        {"api_key": [KEY]},
+        {"base_url": f"http://u:{KEY}@h/"},
+        {"base_url": [f"http://u:{KEY}@h/"]},
+        {"api_key": KEY, "bogus": 1},
+        {"headers": {"Authorization": f"Bearer {KEY}"}, "temperature": "hot"},
+    ],
+)
+def test_no_frame_of_a_refusal_shows_a_secret(given: dict[str, Any]) -> None:
+    with pytest.raises(streamkit.ConfigurationError) as caught:
+        streamkit.stream("openai/x", "hi", **given)
+    # From our own first frame on: the test's own locals hold the secret, and so may a user's.
+    trace = caught.value.__traceback__
+    assert trace is not None and trace.tb_next is not None
+    told = traceback.TracebackException(
+        type(caught.value), caught.value, trace.tb_next, capture_locals=True
+    )
+    assert KEY not in "".join(told.format())

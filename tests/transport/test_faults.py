@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import http.client
 import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -29,11 +31,14 @@ from streamkit.errors import (
 from streamkit.testing import (
     FAULTS,
     PREFIX,
+    AfterAnswer,
     BeforeHeaders,
     Coding,
     Fin,
     Framing,
+    Hang,
     Headers,
+    NextRequest,
     OnAccept,
     Raw,
     Repeat,
@@ -83,7 +88,7 @@ CATALOGUE = {
     ),
     "huge-header": (
         LimitExceeded, "headers", "failed", False,
-        r"a header or chunk line from HOST is over 65536 bytes",
+        r"the headers or a chunk line from HOST are over 65536 bytes",
     ),
     "headers-then-fin": (
         StreamInterrupted, "body", "transport_error", True,
@@ -292,6 +297,48 @@ def test_out_of_descriptors(tmp_path):
     assert (done.stdout, done.stderr) == ("ok\n", "")
 
 
+@pytest.mark.parametrize("count", [90, 99])
+def test_a_head_that_is_too_long_as_a_whole(ask, serve, count):
+    many = Headers([(f"x-{number}", "v" * 2000) for number in range(count)])
+    _, error = ask.fail(serve([many, Text("Hi")]))
+    assert type(error) is LimitExceeded
+    assert re.match(
+        r"the headers or a chunk line from 127.0.0.1:\d+ are over 65536 bytes", str(error)
+    )
+
+
+def test_a_long_head_and_a_long_answer_pass(ask, serve):
+    long = Headers([(f"x-{number}", "v" * 900) for number in range(60)])
+    assert "".join(ask(serve([long, Text("x" * 200_000)]))) == "x" * 200_000
+
+
+@pytest.mark.parametrize("codings", [["chunked, chunked"], ["gzip, chunked"], ["chunked"] * 2])
+def test_a_transfer_coding_that_is_not_undone_is_refused(ask, serve, codings):
+    head = b"".join(b"Transfer-Encoding: %s\r\n" % coding.encode() for coding in codings)
+    _, error = ask.fail(serve([BeforeHeaders([Raw(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")])]))
+    assert type(error) is ProtocolError
+    assert "transfer-encoding" in str(error)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "transfer-encoding: chunked\r\ncontent-length: 7\r\n",
+        "transfer-encoding: chunked\r\nno header\r\n",
+        "transfer-encoding: chunked\r\nset-cookie: a=b; Max-Age=" + "9" * 400 + "\r\n",
+        "transfer-encoding: chunked\r\nset-cookie: a=b; Version=zz\r\n",
+    ],
+    ids=["two lengths", "no header", "endless cookie", "odd cookie"],
+)
+def test_an_odd_head_warns_nobody(ask, serve, head, caplog):
+    event = '{"choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":"stop"}]}'
+    body = f"data: {event}\n\ndata: [DONE]\n\n"
+    chunks = f"{len(body):x}\r\n{body}\r\n0\r\n\r\n"
+    provider = serve([BeforeHeaders([Raw(f"HTTP/1.1 200 OK\r\n{head}\r\n{chunks}"), Hang()])])
+    assert "".join(ask(provider)) == "Hi"
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_a_stream_leaves_no_garbage_for_the_collector(ask, serve):
     """Cycles would hold sockets and answers until the collector comes by."""
     provider = serve(scripts=[[Text("Hi")], FAULTS["rst-after"], FAULTS["rst-before-headers"]])
@@ -317,6 +364,49 @@ def test_a_stream_leaves_no_garbage_for_the_collector(ask, serve):
         gc.set_debug(0)
         gc.garbage.clear()
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        [[Text("Hi"), AfterAnswer([NextRequest(), Reset()])], [Text("Hi")]],
+        [FAULTS["rst-after"]],
+        [FAULTS["rst-before-headers"]],
+        [FAULTS["gzip-lie"]],
+        [FAULTS["unknown-encoding"]],
+        [FAULTS["cut-length"]],
+        [FAULTS["dup-cl"]],
+    ],
+    ids=["stale", "break", "break before headers", "gzip", "unknown coding", "short", "head"],
+)
+def test_a_failure_leaves_no_garbage_for_the_collector_either(ask, serve, scripts):
+    provider = serve(scripts=scripts)
+    transport = HttpTransport()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for _ in range(2):
+            try:
+                stream = transport.open(ask.request(provider.base_url()), ask.link())
+            except StreamkitError:
+                continue
+            with contextlib.suppress(StreamkitError):
+                while stream.read():
+                    pass
+                stream.finish()
+            stream.close()
+            del stream
+        gc.collect()
+        assert [thing for thing in gc.garbage if "streamkit" in type(thing).__module__] == []
+        assert [
+            thing for thing in gc.garbage if isinstance(thing, (Exception, socket.socket))
+        ] == []
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    transport.close()
 
 
 def test_an_error_is_mapped_by_what_it_wraps_not_by_its_order():
