@@ -22,7 +22,9 @@ def version() -> str:
 
 
 TEST = [
+    "anthropic>=0.60",  # this and openai read what LocalProvider writes
     "hypothesis>=6.100",
+    "openai>=2",
     "pytest>=8.4",  # the first that fails a test for an exception in one of its threads, at once
     "pytest-timeout>=2.3",
     "responses>=0.25",

@@ -136,3 +136,8 @@ def test_a_result_with_a_failed_attempt_survives_pickle() -> None:
     result = replace(RESULT, attempts=(Attempt(1, 529, "req", error, 0.5),))
     attempt = pickle.loads(pickle.dumps(result)).attempts[0]
     assert (type(attempt.error), attempt.error.status) == (Overloaded, 529)
+
+
+def test_arguments_beyond_the_stack_are_a_value_error() -> None:
+    with pytest.raises(ValueError, match=r"^the arguments are nested too deeply$"):
+        _ = ToolCall(0, "", "f", "[" * 100_000).parsed

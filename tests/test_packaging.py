@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import streamkit
+
 ROOT = Path(__file__).resolve().parents[1]
 DISTRIBUTION = "llm-streamkit"
 
@@ -65,6 +67,16 @@ def test_the_readme_begins_with_two_commands() -> None:
 def test_the_changelog_has_unreleased_on_top() -> None:
     headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)
     assert headings[0] == "[Unreleased]"
+
+
+@pytest.mark.parametrize("name", streamkit.__all__)
+def test_every_public_name_is_in_the_readme_or_the_changelog(name: str) -> None:
+    told = "".join((ROOT / file).read_text("utf-8") for file in ("README.md", "CHANGELOG.md"))
+    assert re.search(rf"(?<!\w){name}(?!\w)", told)
+
+
+def test_the_readme_has_no_blanks_left_to_fill_in() -> None:
+    assert "@@" not in (ROOT / "README.md").read_text("utf-8")
 
 
 # requests is imported first: at import urllib3 binds one loopback socket to learn whether the

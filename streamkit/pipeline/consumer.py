@@ -34,10 +34,12 @@ class Drain:
         self._timed = False
         self._hooked = False
 
-    def next(self, timeout: float | None = None) -> list[Chunk] | None:
+    def next(self, timeout: float | None = None, *, delivered: bool = False) -> list[Chunk] | None:
         """
         The next chunks; [] when none came in time or a callback cancelled, None at the end (then
         ``final`` may be set).
+
+        With ``delivered`` they count as such at once: nobody but the callbacks gets them.
 
         Raises:
             BaseException: What ended the stream: its own error, or what a callback raised.
@@ -55,6 +57,8 @@ class Drain:
                 chunks = self._next_hooked(timeout)
             else:
                 chunks = self._take(timeout)
+            if delivered and chunks:
+                self.count(chunks)
             if chunks is None and self.final is None and not run.ended.is_set:
                 run.settle("cancelled")  # the reader stopped without a word: it was cut
             return chunks

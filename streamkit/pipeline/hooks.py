@@ -105,8 +105,12 @@ class Hooks:
                             call(chunk.content)
             finally:
                 del chunks[handed:]
-        if self._batcher is not None and not stopped():
+        if self._batcher is None:
+            return
+        if not stopped():
             self._batches(self._batcher.feed(chunks, monotonic()), stopped)
+        elif not (self.on_text or self.on_chunk):
+            chunks.clear()
 
     def tick(
         self,
@@ -126,8 +130,8 @@ class Hooks:
             self._look("on_progress", progress())
 
     def flush(self, stopped: Callable[[], bool]) -> None:
-        """Nothing more comes: the open batch is delivered."""
-        if self._batcher is not None:
+        """Nothing more comes: the open batch is delivered, unless the stream was stopped."""
+        if self._batcher is not None and not stopped():
             self._batches(self._batcher.flush(), stopped)
 
     def undelivered(self) -> int:

@@ -190,7 +190,7 @@ class Run:
             daemon=True,
         )
         self._reader = None  # the thread owns it now
-        _start(self._producer)
+        self._start(self._producer)
 
     # -- draining
 
@@ -347,13 +347,21 @@ class Run:
             daemon=True,
         )
         try:
-            _start(self.consumer)
+            self._start(self.consumer)
         except ConnectError as error:
             self.consumer = None
-            error.stream_id = self.id
             self.fail(error)
             self.release()
             raise
+
+    def _start(self, thread: threading.Thread) -> None:
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise ConnectError(
+                f"no thread for the stream: {error}; mode='direct' works without one",
+                kind="resources", retryable=False, stage="connect", stream_id=self.id,
+            ) from None  # fmt: skip
 
     # -- snapshots, any thread
 
@@ -427,13 +435,3 @@ class Run:
 def counted(chunks: Iterable[Chunk]) -> int:
     """How many were received; gaps never were."""
     return sum(chunk.kind != "gap" for chunk in chunks)
-
-
-def _start(thread: threading.Thread) -> None:
-    try:
-        thread.start()
-    except RuntimeError as error:
-        raise ConnectError(
-            f"no thread for the stream: {error}; mode='direct' works without one",
-            kind="resources", retryable=False, stage="connect",
-        ) from None  # fmt: skip

@@ -366,7 +366,12 @@ class Stream:
         self._run.cancel(reason)
 
     def close(self) -> None:
-        """cancel(), then wait up to 0.2 s for a callback of the consumer thread that is running."""
+        """
+        cancel(), then wait up to 0.2 s for a callback of the consumer thread that is running.
+
+        on_text, on_chunk and on_batch are not called after it returned. Where a loop in another
+        thread drains, the final callbacks (on_progress, on_end) run there, when it notices.
+        """
         run = self._run
         run.cancel()
         thread = run.consumer
@@ -490,8 +495,8 @@ class Stream:
 def _drain_all(drain: Drain) -> None:
     """Run a stream to its end for its callbacks and its Result; wait() raises what ended it."""
     try:
-        while (chunks := drain.next()) is not None:
-            drain.count(chunks)
+        while drain.next(delivered=True) is not None:
+            pass
         drain.end()
     except (KeyboardInterrupt, SystemExit):
         if drain.run.consumer is None:

@@ -27,17 +27,32 @@ class OpenCall:
     Thread safety: **confined**.
     """
 
-    __slots__ = ("id", "index", "name")
+    __slots__ = ("closed", "id", "index", "name")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.id = ""
         self.name = ""
+        self.closed = False  # the arguments so far end as an object does
 
-    def learn(self, *, id: Any = None, name: Any = None) -> None:
-        """Keep the first id and the first name that say something."""
+    def learn(self, *, id: Any = None, name: Any = None, arguments: str = "") -> None:
+        """Keep the first id and the first name that say something, and how the arguments end."""
         self.id = self.id or word(id)
         self.name = self.name or word(name)
+        if said := arguments.rstrip():
+            self.closed = said.endswith("}")
+
+    def is_over(self, id: str, name: str, arguments: str) -> bool:
+        """
+        Whether a fragment with this name, in this call's place, begins another call.
+
+        A second id does. Without one it takes arguments that look complete, and then another name
+        or a second object: no JSON text has ``}{`` outside of its strings.
+        """
+        if id and self.id:
+            return id != self.id
+        renamed = bool(self.name) and name != self.name
+        return self.closed and (renamed or arguments.lstrip().startswith("{"))
 
     def metadata(self) -> dict[str, Any]:
         """What a ``tool_call`` chunk carries beside the fragment."""

@@ -190,36 +190,45 @@ class OpenAIChat(Dialect):
         calls = delta.get("tool_calls")
         for position, fragment in enumerate(calls if isinstance(calls, list) else ()):
             if isinstance(fragment, dict):
-                call = self._call_of(fragment, position)
-                call.learn(id=fragment.get("id"))
-                found.setdefault(call, []).append(_read_function(call, fragment.get("function")))
+                name, text = _read_function(fragment.get("function"))
+                call = self._call_of(fragment, position, name, text)
+                call.learn(id=fragment.get("id"), name=name, arguments=text)
+                found.setdefault(call, []).append(text)
         old = delta.get("function_call")
         if isinstance(old, dict) and old:
             call = self._calls.get("function_call") or self._calls.open("function_call")
-            found.setdefault(call, []).append(_read_function(call, old))
+            name, text = _read_function(old)
+            call.learn(name=name)
+            found.setdefault(call, []).append(text)
         return [self._call_chunk(call, "".join(texts)) for call, texts in found.items()]
 
-    def _call_of(self, fragment: dict[str, Any], position: int) -> OpenCall:
-        """The call a fragment belongs to: by index, else by id, else by its place in the list."""
+    def _call_of(self, fragment: dict[str, Any], position: int, name: str, text: str) -> OpenCall:
+        """
+        The call a fragment belongs to: by index, else by id, else by its place in the list.
+
+        Some services number every call 0, so a new id with a name begins a call at a used index.
+        """
         index = fragment.get("index")
-        if isinstance(index, int):
-            return self._calls.get(index) or self._calls.open(index)
-        at = ("position", position)
+        numbered = isinstance(index, int)
+        place = index if numbered else ("position", position)
         id = word(fragment.get("id"))
-        if id:
-            return self._calls.get(("id", id)) or self._calls.open(("id", id), at)
-        return self._calls.get(at) or self._calls.open(at)
+        identified = (index if numbered else "id", id)
+        if id and (call := self._calls.get(identified)):
+            return call
+        call = self._calls.get(place)
+        if call is None or (id and not numbered) or (name and call.is_over(id, name, text)):
+            call = self._calls.open(place, identified)
+        return call
 
 
-def _read_function(call: OpenCall, function: Any) -> str:
-    """Learn the call's name; the fragment of its arguments."""
+def _read_function(function: Any) -> tuple[str, str]:
+    """The name, and the fragment of the arguments."""
     if not isinstance(function, dict):
-        return ""
-    call.learn(name=function.get("name"))
+        return "", ""
     arguments = function.get("arguments")
     if isinstance(arguments, dict):  # not the format, but one meaning only
-        return encode(arguments)
-    return arguments if isinstance(arguments, str) else ""
+        arguments = encode(arguments)
+    return word(function.get("name")), arguments if isinstance(arguments, str) else ""
 
 
 def _is_error(frame: dict[str, Any]) -> bool:

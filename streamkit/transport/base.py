@@ -14,7 +14,9 @@ at the flag again after letting go.
 
 from __future__ import annotations
 
+import os
 import socket
+import struct
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from threading import Lock
@@ -26,6 +28,9 @@ from streamkit.process import generation
 from streamkit.request import Request
 
 __all__ = ["Aborted", "ByteStream", "Link", "Transport"]
+
+#: struct linger: on, zero seconds.
+RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 #: Longest single wait on a socket. A longer one goes round the loop again: a fixed value saves the
 #: system call that changing it costs at every recv.
@@ -140,6 +145,10 @@ class Link:
         try:
             if self._twin is not None:
                 with suppress(OSError):  # not connected any more: nothing left to cut
+                    # The shutdown wakes our reader and sends FIN; the close that follows must send
+                    # RST. A server blocked on our full window would else probe it for minutes: 1 of
+                    # some 250 cancels at full speed was never seen (measured, Linux loopback).
+                    self._twin.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
                     self._twin.shutdown(socket.SHUT_RDWR)
         finally:
             self._lock.release()

@@ -30,6 +30,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 Samples = dict[str, list[float]]
+MODES = ("direct", "buffered", "managed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,11 +116,15 @@ class Server:
     ``server.py`` in a process of its own; end it with ``with``.
 
     Thread safety: **shared**.
+
+    Args:
+        certificate: A PEM file, key included; with it the server speaks TLS too, on the same port.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
+        given = [] if certificate is None else [str(certificate)]
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "server.py")],
+            [sys.executable, str(HERE / "server.py"), *given],
             stdin=subprocess.PIPE,  # its end is what ends the server, should we be killed
             stdout=subprocess.PIPE,
         )
@@ -134,10 +139,11 @@ class Server:
         self._process.terminate()
         self._process.communicate()
 
-    def url(self, workload: str, **given: object) -> str:
+    def url(self, workload: str, *, secure: bool = False, **given: object) -> str:
         """A base URL behind which that workload is served."""
         pairs = "".join(f",{key}={value}" for key, value in given.items())
-        return f"http://127.0.0.1:{self.port}/{workload}{pairs}"
+        scheme = "https" if secure else "http"
+        return f"{scheme}://127.0.0.1:{self.port}/{workload}{pairs}"
 
     def new_id(self) -> str:
         """An id for ``url(..., id=)``, to find the stream in the server's statistics."""

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this tree, not a
 
 import bench_cancel
 import bench_cpu
+import bench_framing
 import bench_handoff
 import bench_idle
 import bench_import
@@ -39,6 +40,7 @@ BENCHES: dict[str, Callable[[bool], list[Row]]] = {
     "cpu": bench_cpu.run,
     "handoff": bench_handoff.run,
     "latency": bench_latency.run,
+    "framing": bench_framing.run,
     "many": bench_many.run,
     "idle": bench_idle.run,
     "metrics": bench_metrics.run,

@@ -5,25 +5,30 @@ Run as a process of its own: it prints its port and serves on loopback until its
 ends, so it never outlives the benchmark, however that ends. A path is
 ``/<workload>,<key>=<value>,.../<rest>``: the first segment is a function in WORKLOADS, the rest
 (what a client appends to its base URL) picks the wire format. Every event is an HTTP chunk of its
-own. ``/stats`` tells what the server saw, in nanoseconds of the monotonic clock, which on Linux is
-the same in all processes.
+own, where ``framing`` does not say otherwise. With an argument, a PEM file of certificate and key,
+the same port speaks TLS to whoever begins with that. ``/stats`` tells what the server saw, in
+nanoseconds of the monotonic clock, which on Linux is the same in all processes.
 """
 
 from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 import threading
+import zlib
 from collections.abc import Callable
 from time import monotonic_ns, perf_counter, sleep
 from typing import Any
 
 from formats import FORMATS, Format, compact
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 BUSY = b"HTTP/1.1 503 Busy\r\nRetry-After: 30\r\nContent-Length: 0\r\n\r\n"
 END = b"0\r\n\r\n"
+HANDSHAKE = b"\x16"  # the type of a TLS record, RFC 8446 section 5.1
 
 stats: dict[str, Any] = {"connections": 0, "arrived": {}, "gone": {}, "blocked": {}}
 
@@ -36,12 +41,46 @@ def chunk(data: bytes) -> bytes:
 def begin(conn: socket.socket, form: Format, texts: int = 0) -> None:
     """Headers, the opening, and so many deltas."""
     events = [*form.opening(), *[form.text(" token")] * texts]
-    conn.sendall(OK % form.kind + b"".join(map(chunk, events)))
+    conn.sendall(OK % form.kind + CHUNKED + b"".join(map(chunk, events)))
 
 
 def end(conn: socket.socket, form: Format) -> None:
     """The proper end of an answer."""
     conn.sendall(b"".join(map(chunk, form.closing())) + END)
+
+
+#: The header fields, how to write a piece of the body, how to write its end.
+Framed = tuple[bytes, Callable[[bytes], bytes], Callable[[], bytes]]
+
+
+def chunked(_: int) -> Framed:
+    """A chunk for each piece."""
+    return CHUNKED, chunk, lambda: END
+
+
+def length(size: int) -> Framed:
+    """The pieces as they are, their size told beforehand."""
+    return b"Content-Length: %d\r\n\r\n" % size, bytes, bytes
+
+
+def close(_: int) -> Framed:
+    """The pieces as they are; then the connection ends."""
+    return b"Connection: close\r\n\r\n", bytes, bytes
+
+
+def gzip(_: int) -> Framed:
+    """Compressed, with a flush after each piece, in chunks."""
+    coder = zlib.compressobj(wbits=31)  # 16 more than the window's 15: with gzip's wrapper
+    return (
+        b"Content-Encoding: gzip\r\n" + CHUNKED,
+        lambda data: chunk(coder.compress(data) + coder.flush(zlib.Z_SYNC_FLUSH)),
+        lambda: chunk(coder.flush()) + END,
+    )
+
+
+FRAMINGS: dict[str, Callable[[int], Framed]] = {
+    f.__name__: f for f in (chunked, length, close, gzip)
+}
 
 
 def await_end(conn: socket.socket, id: str) -> None:
@@ -67,15 +106,22 @@ def fast(conn: socket.socket, form: Format, *, id: str, count: int, per: int = 1
     stats["blocked"][id] = blocked
 
 
-def paced(conn: socket.socket, form: Format, *, id: str, count: int, rate: int) -> None:
+def paced(
+    conn: socket.socket, form: Format, *, id: str, count: int, rate: int, framing: str = "chunked"
+) -> None:
     """``count`` deltas at ``rate`` a second; each holds the instant at which it was sent."""
-    begin(conn, form)
+    opening, closing = b"".join(form.opening()), b"".join(form.closing())
+    size = len(opening) + count * len(form.text(f"{monotonic_ns()}")) + len(closing)
+    fields, frame, last = FRAMINGS[framing](size)
+    conn.sendall(OK % form.kind + fields + frame(opening))
     # Connections are out of step, as the streams of strangers are.
     start = monotonic_ns() + int(stats["connections"] * 0.618 % 1 * 1e9 / rate)
     for number in range(count):
         sleep(max(0.0, (start + number * 1e9 / rate - monotonic_ns()) / 1e9))
-        conn.sendall(chunk(form.text(f"{monotonic_ns()}")))
-    end(conn, form)
+        conn.sendall(frame(form.text(f"{monotonic_ns()}")))
+    conn.sendall(frame(closing) + last())
+    if framing == "close":
+        conn.shutdown(socket.SHUT_WR)
 
 
 def pause(conn: socket.socket, form: Format, *, id: str, milliseconds: int) -> None:
@@ -97,6 +143,12 @@ def withheld(conn: socket.socket, form: Format, *, id: str) -> None:
     await_end(conn, id)
 
 
+def opened(conn: socket.socket, form: Format, *, id: str) -> None:
+    """Headers and what comes before the first text, then silence until the client goes."""
+    begin(conn, form)
+    await_end(conn, id)
+
+
 def endless(conn: socket.socket, form: Format, *, id: str) -> None:
     """Deltas at full speed until the client goes."""
     many = chunk(form.text(" token")) * 20
@@ -114,7 +166,7 @@ def busy(conn: socket.socket, form: Format, *, id: str) -> None:
 
 
 WORKLOADS: dict[str, Callable[..., None]] = {
-    f.__name__: f for f in (fast, paced, pause, silent, withheld, endless, busy)
+    f.__name__: f for f in (fast, paced, pause, silent, withheld, opened, endless, busy)
 }
 
 
@@ -136,12 +188,21 @@ def answer(conn: socket.socket, path: str) -> None:
     id = given.pop("id", "")
     stats["arrived"][id] = monotonic_ns()
     form = FORMATS["/" + rest]
-    WORKLOADS[name](conn, form, id=id, **{key: int(value) for key, value in given.items()})
+    numbers = {key: int(value) for key, value in given.items() if value.isdigit()}
+    WORKLOADS[name](conn, form, id=id, **{**given, **numbers})
 
 
-def serve(conn: socket.socket) -> None:
+def secured(conn: socket.socket, tls: ssl.SSLContext | None) -> socket.socket:
+    """The connection, over TLS if its first byte is that of a handshake."""
+    if tls is None or conn.recv(1, socket.MSG_PEEK) != HANDSHAKE:
+        return conn
+    return tls.wrap_socket(conn, server_side=True)
+
+
+def serve(conn: socket.socket, tls: ssl.SSLContext | None) -> None:
     """One connection, request after request."""
     conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    conn = secured(conn, tls)
     counted = False
     with conn, conn.makefile("rb") as lines:
         try:
@@ -168,11 +229,15 @@ def exit_with_parent() -> None:
 def main() -> None:
     """Listen on loopback, print the port, serve."""
     threading.Thread(target=exit_with_parent, daemon=True).start()
+    tls = None
+    if len(sys.argv) > 1:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(sys.argv[1])
     with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
         print(listener.getsockname()[1], flush=True)
         while True:
             conn, _ = listener.accept()
-            threading.Thread(target=serve, args=(conn,), daemon=True).start()
+            threading.Thread(target=serve, args=(conn, tls), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -408,3 +408,89 @@ def test_progress_counts_what_was_delivered(play: Any, mode: str) -> None:
     counts = [progress.tokens_received for progress in log.of("on_progress")]
     assert counts == sorted(counts)
     assert counts[-1] == 5
+
+
+# -- one at a time, and none after close
+
+
+class Busy:
+    """Callbacks that note whether two ever ran at once, and which began after ``closed``."""
+
+    def __init__(self) -> None:
+        self.inside = threading.Lock()
+        self.first = threading.Event()
+        self.closed = False
+        self.overlaps = 0
+        self.late: list[str] = []
+
+    def named(self, name: str) -> Callable[[Any], None]:
+        def call(_: Any) -> None:
+            if self.closed:
+                self.late.append(name)
+            if not self.inside.acquire(blocking=False):
+                self.overlaps += 1
+                return
+            self.first.set()
+            self.inside.release()
+
+        return call
+
+
+@pytest.mark.parametrize("drive", ["start", "iter"])
+def test_callbacks_never_overlap_and_none_begins_after_close(
+    play: Any, mode: str, drive: str, run_in_thread: Callable[..., Any]
+) -> None:
+    play.serve([Repeat([Text("tok")])])
+    for _ in range(25):
+        busy = Busy()
+        stream = play.open(mode=mode, metrics=MetricsConfig(interval=0.001), buffer=10)
+        for name in ON_ALL:
+            stream.hook(name, busy.named(name))
+        looping = run_in_thread(list, stream) if drive == "iter" else stream.start()
+        assert busy.first.wait(10)
+        stream.close()
+        busy.closed = True
+        if drive == "iter":
+            looping.result()
+        else:
+            stream.wait(10)
+        assert stream.outcome == "cancelled"
+        assert busy.overlaps == 0
+        # close() waits for a consumer thread. A loop in another thread makes its last calls there.
+        assert drive == "iter" or busy.late == []
+        assert not set(busy.late) & set(CONTENT)
+        play.forget()
+
+
+@pytest.mark.parametrize("verb", ["cancel", "close"])
+@pytest.mark.parametrize("name", LOOKING_ON)
+@pytest.mark.parametrize("drive", ["start", "iter", "result", "get"])
+def test_an_onlooker_may_stop_the_stream(
+    play: Any, mode: str, name: str, verb: str, drive: str, run_in_thread: Callable[..., Any]
+) -> None:
+    script = [Repeat([Text("tok")], times=None if name in LOOKING_ON[:2] else 3)]
+    if name == "on_error":
+        script.append(Cut())
+    stream = play(script, mode=mode, metrics=MetricsConfig(interval=0.001))
+    log = Log(stream, "on_end")
+    calls: list[Any] = []
+
+    def stop(value: Any) -> None:
+        calls.append(value)
+        getattr(stream, verb)()
+
+    stream.hook(name, stop)
+
+    def run() -> BaseException | None:
+        try:
+            DRIVERS[drive](stream)
+        except Exception as error:
+            return error
+        return None
+
+    error = run_in_thread(run).result()
+    stream.close()
+    outcomes = {"on_error": "truncated", "on_end": "completed"}
+    assert stream.outcome == outcomes.get(name, "cancelled")
+    assert (error is not None) == (name == "on_error")
+    assert calls and log.names == ["on_end"]

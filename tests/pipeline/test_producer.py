@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamkit import BufferConfig, FlowConfig, Stream, Timeouts
+from streamkit import BatchConfig, BufferConfig, FlowConfig, Stream, Timeouts
 from streamkit.testing import (
     Cut,
     Error,
@@ -72,6 +72,18 @@ def test_a_consumer_that_stops_stops_the_server(play: Any, keywords: dict[str, A
     written = play.server.bytes_written
     assert written < KERNEL
     assert len(stream.partial.text) < KERNEL
+    loop.close()
+    assert play.server.wait_disconnect(2) is not None
+
+
+def test_managed_pauses_the_read_before_the_buffer_is_full(play: Any) -> None:
+    # One read brings 64 KiB at most, some 30 of these: from 0.8 of 1000 it cannot reach the brim.
+    stream = play([Repeat([Text("x" * 2000)])], mode="managed", buffer=1000)
+    loop = iter(stream)
+    next(loop)
+    wait_until_blocked(play.server)
+    ring = stream._run._ring
+    assert 800 <= ring.stats().peak < 1000
     loop.close()
     assert play.server.wait_disconnect(2) is not None
 
@@ -330,3 +342,45 @@ def test_break_counts_what_the_loop_never_saw(play: Any, mode: str) -> None:
     metrics = stream.metrics
     assert (metrics.chunks_received, metrics.chunks_delivered) == (5, 1)
     assert metrics.chunks_dropped == stream.result().dropped == 4
+
+
+@pytest.mark.parametrize("drain", ["loop", "chunks"])
+def test_a_cancel_from_elsewhere_is_accounted_for_at_once(
+    play: Any, mode: str, drain: str, run_in_thread: Callable[..., Any]
+) -> None:
+    """In the middle of a loop: what it has taken and not come to is dropped, also in on_end."""
+    stream = play([Text("x " * 30, burst=30), Hang()], mode=mode)
+    ends: list[Any] = []
+    stream.on_end(ends.append)
+    seen = 0
+    for _ in stream if drain == "loop" else stream.chunks():
+        seen += 1
+        if seen == 3:
+            run_in_thread(stream.cancel).result()
+            result = stream.result()
+            check_counts(result.metrics, seen, result.dropped)
+    assert seen == 3
+    assert stream.result() == result
+    check_counts(stream.metrics, seen, result.dropped)
+    check_counts(ends[0].metrics, seen, ends[0].dropped)
+
+
+def check_counts(metrics: Any, delivered: int, dropped: int) -> None:
+    assert metrics.chunks_delivered == delivered
+    assert metrics.chunks_dropped == dropped == metrics.chunks_received - delivered
+
+
+def test_an_open_batch_at_a_cancel_counts_as_dropped(play: Any, threaded: str) -> None:
+    stream = play(
+        [Text("one two three four"), Gate()], mode=threaded, batch=BatchConfig(size=9, timeout=None)
+    )
+    ends: list[Any] = []
+    batches: list[Any] = []
+    stream.on_batch(batches.append).on_end(ends.append).start()
+    play.server.wait_gate()
+    wait_until_read(play.server, stream)
+    stream.cancel()
+    stream.close()
+    assert batches == []
+    check_counts(stream.metrics, 0, 4)
+    check_counts(ends[0].metrics, 0, 4)

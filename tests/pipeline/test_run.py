@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,12 +14,14 @@ import streamkit
 from streamkit import (
     Client,
     ConfigurationError,
+    ConnectError,
     LimitExceeded,
     Limits,
     ProviderError,
     StreamOptions,
     TransportError,
 )
+from streamkit.pipeline.run import Run
 from streamkit.testing import Data, Error, Finish, Gate, Headers, Ping, Repeat, Status, Text
 
 KEY = "sk-CANARY-123456789"
@@ -128,3 +133,76 @@ def test_a_flood_after_the_finish_reason_ends_with_the_grace(play: Any, mode: st
     result = stream.result()
     assert (result.text, result.outcome) == ("one", "completed")
     assert result.metrics.duration_ms < 3000
+
+
+# -- a machine that has no thread left
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name.startswith(("streamkit-producer", "streamkit-consumer")):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+USES: dict[str, Callable[[Any], Any]] = {
+    "start": lambda s: s.start(),
+    "wait": lambda s: s.wait(),
+    "result": lambda s: s.result(),
+    "result in time": lambda s: s.result(5),
+    "loop": list,
+    "get": lambda s: s.get(5),
+}
+
+
+@pytest.mark.parametrize(
+    ("mode", "use"),
+    [
+        *(("direct", use) for use in ("start", "wait", "result in time")),
+        *((mode, use) for mode in ("buffered", "managed") for use in USES),
+    ],
+)
+def test_a_thread_that_cannot_start_is_an_error_and_an_end(
+    play: Any, mode: str, use: str, no_threads: None, run_in_thread: Callable[..., Any]
+) -> None:
+    ends: list[Any] = []
+    errors: list[BaseException] = []
+    stream = play([SAY], mode=mode, on_end=ends.append, on_error=errors.append)
+    with pytest.raises(ConnectError, match="can't start new thread; mode='direct' works") as caught:
+        USES[use](stream)
+    error = caught.value
+    assert (error.kind, error.retryable, error.stage) == ("resources", False, "connect")
+    for again in (stream.result, stream.wait):
+        with pytest.raises(ConnectError) as caught:
+            run_in_thread(again).result()
+        assert caught.value is error
+    stream.close()
+    assert stream.done and stream.outcome == error.outcome
+    assert (errors, ends) == ([error], [stream.partial])
+    assert play.server.requests == []
+
+
+def test_a_join_has_one_time_for_both_threads() -> None:
+    waited: list[float] = []
+
+    def slow(seconds: float) -> None:
+        waited.append(seconds)
+        time.sleep(0.05)
+
+    thread = SimpleNamespace(ident=1, join=slow)
+    Run.join(SimpleNamespace(_producer=thread, consumer=thread), 0.2)  # type: ignore[arg-type]
+    assert waited[0] <= 0.2
+    assert waited[1] <= 0.2 - 0.05 + 0.01
+
+
+@pytest.mark.parametrize("use", ["loop", "result", "get"])
+def test_direct_mode_needs_no_thread(play: Any, use: str, no_threads: None) -> None:
+    stream = play([SAY], mode="direct")
+    assert USES[use](stream)
+    stream.close()
+    assert stream.partial.text.startswith("one")

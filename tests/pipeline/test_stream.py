@@ -612,3 +612,62 @@ def test_a_stream_is_not_an_iterator_and_cannot_be_pickled(play: Any) -> None:
     assert not hasattr(stream, "__next__")
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(stream)
+
+
+# -- what interrupts, and what poll() owes
+
+
+def test_get_raises_the_error_that_poll_met(play: Any, threaded: str) -> None:
+    stream = play([SAY, Cut()], mode=threaded)
+    got = stream.poll()
+    stream._run._producer.join(10)  # now all is there, the error too
+    got += stream.poll()
+    assert not stream.done
+    with pytest.raises(TruncatedStream) as caught:
+        stream.get(5)
+    assert "".join(c.content for c in got) == SAID
+    assert stream.get() is None and stream.done
+    with pytest.raises(TruncatedStream) as again:
+        stream.result()
+    assert again.value is caught.value
+
+
+@pytest.mark.parametrize("verb", ["iter", "chunks", "batches", "get", "result"])
+def test_an_interrupt_while_waiting_is_never_swallowed(
+    play: Any, mode: str, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = play([SAY, Hang()], mode=mode)
+    take, taken = Run.take, []
+
+    def interrupted(run: Run, timeout: float | None) -> Any:
+        if sum(map(len, taken)) == len(WORDS):
+            raise KeyboardInterrupt
+        taken.append(list(take(run, timeout) or []))
+        return list(taken[-1])
+
+    monkeypatch.setattr(Run, "take", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        VERBS[verb](stream)
+    assert stream.result().outcome == "cancelled"
+    assert play.server.wait_disconnect(2) is not None
+
+
+def test_an_interrupt_gives_out_no_open_batch(
+    play: Any, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = play([SAY, Hang()], mode=mode)
+    take, first = Run.take, []
+
+    def interrupted(run: Run, timeout: float | None) -> Any:
+        if first:
+            raise KeyboardInterrupt
+        first.extend(take(run, timeout) or [])
+        return list(first)
+
+    monkeypatch.setattr(Run, "take", interrupted)
+    batches = stream.batches(100, max_wait=60)
+    with pytest.raises(KeyboardInterrupt):
+        next(batches)
+    assert list(batches) == []
+    assert stream.result().outcome == "cancelled"
+    assert stream.metrics.chunks_delivered == 0

@@ -270,6 +270,63 @@ TOOL_STREAMS = {
         [fragment(index=0, id="a", arguments="{"), fragment(index=1, id="b", arguments="{2}")],
         [fragment(index=0, name="f", arguments="1}"), fragment(index=1, name="g")],
     ],
+    "index always 0, whole": [
+        [fragment(index=0, id="a", name="f", arguments="{1}")],
+        [fragment(index=0, id="b", name="g", arguments="{2}")],
+    ],
+    "index always 0, whole, in one event": [
+        [
+            fragment(index=0, id="a", name="f", arguments="{1}"),
+            fragment(index=0, id="b", name="g", arguments="{2}"),
+        ],
+    ],
+    "index always 0, in fragments": [
+        [fragment(index=0, id="a", name="f", arguments="")],
+        [fragment(index=0, id="null", arguments="{")],
+        [fragment(index=0, arguments="1}")],
+        [fragment(index=0, id="b", name="g", arguments="")],
+        [fragment(index=0, id=None, name=None, arguments="{2}")],
+    ],
+    "index always 0, mixed": [
+        [fragment(index=0, id="a", name="f", arguments="{")],
+        [fragment(index=0, id="b", name="g", arguments="{")],
+        [fragment(index=0, id="a", arguments="1}"), fragment(index=0, id="b", arguments="2}")],
+    ],
+    "index from 1": [
+        [fragment(index=1, id="a", name="f", arguments="{")],
+        [fragment(index=1, arguments="1}")],
+        [fragment(index=2, id="b", name="g", arguments="{2}")],
+    ],
+    "index missing, or null": [
+        [fragment(id="a", name="f", arguments="{")],
+        [fragment(index=None, arguments="1}")],
+        [fragment(index=None, id="b", name="g", arguments="{")],
+        [fragment(arguments="2}")],
+    ],
+    "id and name repeated": [
+        [fragment(index=0, id="a", name="f", arguments="{")],
+        [fragment(index=0, id="a", name="f", arguments="1}")],
+        [fragment(index=0, id="a", name="f", arguments="")],
+        [fragment(index=1, id="b", name="g", arguments="{")],
+        [fragment(index=1, id="b", name="g", arguments="2}")],
+    ],
+    "another id without a name": [
+        [fragment(index=0, id="a", name="f", arguments="{")],
+        [fragment(index=0, id="x", arguments="1}")],
+        [fragment(index=1, id="b", name="g", arguments="{")],
+        [fragment(index=1, id="y", name="", arguments="2}")],
+    ],
+    "id empty, name repeated": [
+        [fragment(index=0, id="a", name="f", arguments="{")],
+        [fragment(index=0, id="", name="f", arguments="1}")],
+        [fragment(index=1, id="b", name="g", arguments="{")],
+        [fragment(index=1, id="", name="g", arguments="2}")],
+    ],
+    "id late": [
+        [fragment(index=0, name="f", arguments="{")],
+        [fragment(index=0, id="a", name="f", arguments="1}")],
+        [fragment(index=1, id="b", name="g", arguments="{2}")],
+    ],
 }
 
 
@@ -277,6 +334,37 @@ TOOL_STREAMS = {
 def test_fragments_find_their_call(name: str) -> None:
     _, chunks = fed(*(delta(tool_calls=fragments) for fragments in TOOL_STREAMS[name]))
     assert calls(chunks) == [(0, "a", "f", "{1}"), (1, "b", "g", "{2}")]
+
+
+TOOL_STREAMS_WITHOUT_ID = {
+    "no id, by index": [
+        [fragment(index=0, name="f", arguments="{"), fragment(index=1, name="g")],
+        [fragment(index=0, arguments="1}"), fragment(index=1, arguments="{2}")],
+    ],
+    "no id, index always 0": [
+        [fragment(index=0, name="f", arguments="{")],
+        [fragment(index=0, name="f", arguments="1}")],
+        [fragment(index=0, name="f", arguments="")],
+        [fragment(index=0, name="g", arguments="")],
+        [fragment(index=0, arguments="{2}")],
+    ],
+    "id empty, index missing": [
+        [fragment(id="", name="f", arguments="{1}")],
+        [fragment(id="", name="g", arguments="{2}")],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", TOOL_STREAMS_WITHOUT_ID)
+def test_fragments_without_an_id_find_their_call(name: str) -> None:
+    _, chunks = fed(*(delta(tool_calls=each) for each in TOOL_STREAMS_WITHOUT_ID[name]))
+    assert calls(chunks) == [(0, "", "f", "{1}"), (1, "", "g", "{2}")]
+
+
+def test_a_function_called_twice_without_ids_and_numbers_gives_two_calls() -> None:
+    whole = [fragment(index=0, name="f", arguments={"n": n}) for n in (1, 2)]
+    _, chunks = fed(*(delta(tool_calls=[each]) for each in whole))
+    assert calls(chunks) == [(0, "", "f", '{"n": 1}'), (1, "", "f", '{"n": 2}')]
 
 
 def test_each_fragment_is_a_chunk_even_without_arguments() -> None:

@@ -347,12 +347,19 @@ class Plugin:
 
 def test_a_plugin_is_loaded_once_and_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     plugin = Plugin("own", OWN)
-    monkeypatch.setattr(registry, "entry_points", lambda group: (plugin,))
+    groups: list[str] = []
+
+    def installed(*, group: str) -> tuple[Plugin, ...]:
+        groups.append(group)
+        return (plugin,)
+
+    monkeypatch.setattr(registry, "entry_points", installed)
     found("openai/x")
     assert plugin.loads == 0
     for _ in range(3):
         assert found("own/m", env={"OWN_KEY": "k"}).service is OWN
     assert plugin.loads == 1
+    assert set(groups) == {"streamkit.providers"}  # what a plugin writes into its metadata
 
 
 @pytest.mark.parametrize("loaded", [ImportError("no such module"), "not a service"])
