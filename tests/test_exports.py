@@ -48,10 +48,15 @@ def imported_for_types(source: str) -> set[str]:
     }
 
 
+def is_class(value: object) -> typing.TypeGuard[type]:
+    """Python 3.10 calls ``Callable[..., int]`` a type as well."""
+    return isinstance(value, type) and typing.get_origin(value) is None
+
+
 def is_open(value: object) -> bool:
     """Classes that make no promise about threads: errors, shapes of dicts, interfaces to fulfil."""
     return (
-        not isinstance(value, type)
+        not is_class(value)
         or issubclass(value, BaseException)
         or typing.is_typeddict(value)
         or bool(getattr(value, "_is_protocol", False))
@@ -91,8 +96,8 @@ def test_what_the_package_exports_is_public_where_it_is_written(name: str) -> No
 @pytest.mark.parametrize(("folder", "name"), PUBLIC)
 def test_every_public_class_and_function_has_a_docstring(folder: str, name: str) -> None:
     value = getattr(importlib.import_module(folder), name)
-    if isinstance(value, type) or inspect.isfunction(value):
-        text = vars(value).get("__doc__") if isinstance(value, type) else value.__doc__
+    if is_class(value) or inspect.isfunction(value):
+        text = vars(value).get("__doc__") if is_class(value) else value.__doc__
         assert text and text.strip(), f"{folder}.{name} has no docstring"
         assert not text.startswith(f"{name}("), f"{folder}.{name}: made by dataclass, says nothing"
 

@@ -618,10 +618,12 @@ def test_a_stream_is_not_an_iterator_and_cannot_be_pickled(play: Any) -> None:
 
 
 def test_get_raises_the_error_that_poll_met(play: Any, threaded: str) -> None:
-    stream = play([SAY, Cut()], mode=threaded)
-    got = stream.poll()
+    stream = play([Gate(), SAY, Cut()], mode=threaded)
+    assert stream.poll() == []  # it is sent now
+    play.server.wait_gate()
+    play.server.release()
     stream._run._producer.join(10)  # now all is there, the error too
-    got += stream.poll()
+    got = stream.poll()
     assert not stream.done
     with pytest.raises(TruncatedStream) as caught:
         stream.get(5)
