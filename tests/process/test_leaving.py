@@ -156,6 +156,7 @@ def test_the_server_sees_every_way_of_leaving(
     streamkit.close()
 
 
+@pytest.mark.timeout(300)
 def test_1500_streams_left_by_break_in_one_loop(without_gc: None, time_scale: float) -> None:
     """The openai SDK never gets through this: it stops after about 440."""
     with LocalProvider([Repeat((Text("tok"),))]) as provider:
