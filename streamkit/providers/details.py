@@ -20,6 +20,12 @@ MAX_MESSAGE = 500
 
 
 class Details(NamedTuple):
+    """
+    What an error body says; None where it is silent.
+
+    Thread safety: **immutable**.
+    """
+
     message: str | None = None
     code: str | int | None = None
     type: str | None = None
