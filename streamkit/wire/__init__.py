@@ -1,6 +1,8 @@
 """Bytes <-> events. Pure: no socket, no thread, no clock."""
 
 from streamkit.wire.encode import encode_comment, encode_event
+from streamkit.wire.eventstream import BinaryEvent, EventStreamDecoder
+from streamkit.wire.jsonarray import JSONArrayDecoder
 from streamkit.wire.jsontext import parse
 from streamkit.wire.lines import LineDecoder
 from streamkit.wire.ndjson import NDJSONDecoder
@@ -8,7 +10,10 @@ from streamkit.wire.sse import Event, SSEDecoder
 from streamkit.wire.surrogates import SurrogateJoiner, clean, clean_deep
 
 __all__ = [
+    "BinaryEvent",
     "Event",
+    "EventStreamDecoder",
+    "JSONArrayDecoder",
     "LineDecoder",
     "NDJSONDecoder",
     "SSEDecoder",

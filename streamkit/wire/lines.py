@@ -12,7 +12,7 @@ Source: SSE_RULES 1 to 7 (WHATWG HTML, 9.2.5 and 9.2.6).
 
 from __future__ import annotations
 
-from streamkit.errors import ConfigurationError, LimitExceeded
+from streamkit.errors import ConfigurationError, LimitExceeded, ProtocolError
 
 __all__ = ["LineDecoder"]
 
@@ -109,7 +109,7 @@ class StoredError:
     __slots__ = ("_raised", "error")
 
     def __init__(self) -> None:
-        self.error: LimitExceeded | None = None
+        self.error: ProtocolError | None = None
         self._raised = False
 
     def raise_at_feed(self) -> None:

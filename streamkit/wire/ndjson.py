@@ -32,6 +32,9 @@ class NDJSONDecoder:
             ConfigurationError. PROMISES.md P60.
     """
 
+    #: Whether the format begins as JSON does; see Decoder in providers/base.py.
+    reads_json = True
+
     def __init__(self, *, max_event: int = MAX_EVENT) -> None:
         check_bound("max_event", max_event)
         self._lines = LineDecoder(max_line=max_event, lone_cr=False)

@@ -83,6 +83,9 @@ class SSEDecoder:
         last_event_id: What the connection before this one ended with.
     """
 
+    #: Whether the format begins as JSON does; see Decoder in providers/base.py.
+    reads_json = False
+
     # Invariant: _size and _lines count the bytes and lines since the last empty line, without the
     # unfinished line, which is in _buffer. _lines <= _size.
     # Invariant: a read that leaves no more than _quiet bytes in all crosses no bound.
