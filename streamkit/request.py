@@ -7,15 +7,15 @@ Secrets travel as ``Secret``, a str that never shows itself: a header dictionary
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from typing_extensions import override
 
 from streamkit.errors import ConfigurationError
 
-__all__ = ["Call", "Message", "Request", "Secret"]
+__all__ = ["Call", "Message", "Request", "Secret", "signed"]
 
 
 class Secret(str):
@@ -110,6 +110,8 @@ class Request:
         headers: Values that carry a key are ``Secret``.
         body: The bytes of the JSON body.
         provider: The name shown in errors and metrics.
+        sign: Makes headers that are only good for a while, such as a signature with a date, from
+            the request; called before each send. They stand above ``headers``.
     """
 
     url: str
@@ -117,6 +119,14 @@ class Request:
     body: bytes = field(repr=False, default=b"")
     method: str = "POST"
     provider: str = ""
+    sign: Callable[[Request], Mapping[str, str]] | None = field(repr=False, default=None)
+
+
+def signed(request: Request) -> Request:
+    """The request as it is to be sent now."""
+    if request.sign is None:
+        return request
+    return replace(request, headers={**request.headers, **request.sign(request)})
 
 
 def conceal(keywords: Any) -> None:
