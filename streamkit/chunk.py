@@ -6,10 +6,11 @@ Data only. Nothing here does I/O, takes a lock or knows a provider.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+
+from streamkit.arguments import read_growing, read_whole
 
 if TYPE_CHECKING:
     from streamkit.errors import StreamkitError
@@ -107,6 +108,7 @@ class Usage:
 
     ``input_tokens`` and ``output_tokens`` are the provider's own fields: Anthropic counts input
     without cached tokens, Gemini output without thoughts. ``total_tokens`` is never summed here.
+    ``estimated`` means that the provider gave none and the user's tokenizer counted all of them.
 
     Thread safety: **immutable**.
     """
@@ -120,8 +122,15 @@ class Usage:
     estimated: bool = False
 
 
+class _Growing:
+    """A slot that is no field: not compared, shown, copied or pickled."""
+
+    __slots__ = ("_partial",)
+    _partial: Any
+
+
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(_Growing):
     """
     A call the model wants made.
 
@@ -151,10 +160,34 @@ class ToolCall:
             ValueError: The text is not JSON (the answer was cut, or the model wrote nonsense), or
                 nested too deeply to be read.
         """
+        return read_whole(self.arguments)
+
+    @property
+    def partial(self) -> Any:
+        """
+        The arguments so far, while they stream in; ``{}`` before the first.
+
+        ``{"city": "Par`` is ``{"city": "Par"}``: strings show as far as they came, and so do
+        numbers, of which ``1`` may become ``12``. A name whose value has not begun is left out.
+        Mistakes are seen late or not at all: act on ``parsed``, show ``partial``. Needs the extra
+        ``json``.
+
+        Read on the first access and kept: every access gives the same object, not to be changed.
+        ``stream.partial`` gives the same ToolCall until the call's next delta.
+
+        Cost: the first access reads all the text, some 9 us per KB; the others are free.
+
+        Raises:
+            ConfigurationError: jiter is not installed; the message says what to install.
+            ValueError: The text cannot become JSON, or is nested deeper than jiter reads (some 200
+                levels).
+        """
         try:
-            return json.loads(self.arguments) if self.arguments.strip() else {}
-        except RecursionError:
-            raise ValueError("the arguments are nested too deeply") from None
+            return self._partial
+        except AttributeError:
+            value = read_growing(self.arguments)
+        object.__setattr__(self, "_partial", value)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +232,8 @@ class Result:
         id: The provider's id of the answer.
         request_id: The provider's id of the HTTP request.
         metrics: Counts, rates and times.
-        cost: In US dollars; always None in this version, which knows no prices.
+        cost: In US dollars, by ``price=`` or in the provider's own word; None where neither knows,
+            and in a snapshot.
         attempts: Every HTTP request made, in order.
         dropped: Chunks the consumer never got: shed by a lossy buffer policy, or left by a cancel.
     """

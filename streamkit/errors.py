@@ -68,7 +68,13 @@ class StreamkitError(Exception):
 
 
 class ConfigurationError(StreamkitError, ValueError):
-    """A bad option; raised before any thread or socket exists."""
+    """
+    A bad option; raised before any thread or socket exists.
+
+    ``missing`` is True where nothing is wrong, and only a key or an address was not given.
+    """
+
+    missing: bool = False
 
 
 class UnknownProvider(ConfigurationError, LookupError):

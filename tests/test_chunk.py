@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, asdict, fields, replace
 from typing import Any, get_args
 
 import pytest
@@ -141,3 +141,36 @@ def test_a_result_with_a_failed_attempt_survives_pickle() -> None:
 def test_arguments_beyond_the_stack_are_a_value_error() -> None:
     with pytest.raises(ValueError, match=r"^the arguments are nested too deeply$"):
         _ = ToolCall(0, "", "f", "[" * 100_000).parsed
+
+
+def test_halves_of_a_character_in_arguments_can_be_encoded() -> None:
+    (value,) = ToolCall(0, "", "f", r'{"a": "\ud83d"}').parsed.values()
+    assert value == "\ufffd"
+
+
+def test_partial_arguments_are_read_once_and_kept() -> None:
+    pytest.importorskip("jiter")
+    call = ToolCall(0, "c", "f", '{"a": [1, "x')
+    assert call.partial == {"a": [1, "x"]}
+    assert call.partial is call.partial
+
+
+def test_what_was_read_of_partial_arguments_is_no_part_of_the_call() -> None:
+    pytest.importorskip("jiter")
+    fresh, used = (ToolCall(0, "c", "f", '{"a": 1') for _ in range(2))
+    assert used.partial == {"a": 1}
+    assert used == fresh
+    assert hash(used) == hash(fresh)
+    assert repr(used) == repr(fresh)
+    assert asdict(used) == asdict(fresh)
+    assert pickle.dumps(used) == pickle.dumps(fresh)
+    assert copy.deepcopy(used) == fresh
+    assert replace(used, arguments='{"a": 12').partial == {"a": 12}
+
+
+def test_partial_arguments_that_are_no_json_are_a_value_error_each_time() -> None:
+    pytest.importorskip("jiter")
+    call = ToolCall(0, "c", "f", "{a")
+    for _ in range(2):
+        with pytest.raises(ValueError, match="key must be a string"):
+            _ = call.partial

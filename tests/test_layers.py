@@ -17,7 +17,10 @@ import pytest
 
 #: In import order. A new file or folder is put where its imports allow it.
 GROUPS = (
-    ("version", "chunk", "request", "errors", "deadline", "latch", "logs", "process"),
+    (
+        "version", "errors", "extras", "arguments", "chunk", "request", "deadline", "latch", "logs",
+        "process",
+    ),
     ("wire", "text", "flow"),
     ("transport", "providers", "stages", "observe", "store"),
     ("recovery",),
@@ -25,7 +28,7 @@ GROUPS = (
     ("api", "coordinator"),
     ("integrations", "testing"),
     ("__init__", "doctor", "__main__"),
-)
+)  # fmt: skip
 RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 
 #: Who may import what from outside the standard library when it is loaded. The rest is an extra,
