@@ -45,7 +45,7 @@ class JoinSurrogates:
             chunk.content = joiner.feed(chunk.content)
             if joiner.pending:
                 self._open[channel] = joiner, chunk
-            if chunk.content or chunk.finish_reason or "id" in chunk.metadata:
+            if chunk.content or chunk.finish_reason or chunk.metadata.keys() - {"index"}:
                 out.append(chunk)
         return out
 
