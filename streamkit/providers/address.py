@@ -4,12 +4,13 @@ Base URLs: what is refused before any request is made, and the forms OLLAMA_HOST
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from streamkit.errors import ConfigurationError
 
-__all__ = ["checked_base_url", "ollama_url"]
+__all__ = ["bedrock_url", "checked_base_url", "ollama_openai_url", "ollama_url", "vertex_url"]
 
 #: Characters that make URL readers disagree about where the host ends.
 _FORBIDDEN = frozenset('\\<>"^`{|}')
@@ -98,3 +99,43 @@ def _bracketed(host: str) -> str:
     except ValueError:
         return host
     return f"[{address}]" if isinstance(address, IPv6Address) else host
+
+
+def ollama_openai_url(host: str) -> str:
+    """OLLAMA_HOST -> the base URL of its OpenAI endpoint."""
+    return ollama_url(host) + "/v1"
+
+
+def vertex_url(params: Mapping[str, str]) -> str:
+    """
+    Project and location -> the base URL of Vertex AI.
+
+    Raises:
+        ConfigurationError: One of them is missing, or is no single word.
+    """
+    project, location = (
+        _label(params, "project", "GOOGLE_CLOUD_PROJECT"),
+        _label(params, "location", "GOOGLE_CLOUD_LOCATION"),
+    )
+    host = "aiplatform" if location == "global" else f"{location}-aiplatform"
+    return f"https://{host}.googleapis.com/v1beta1/projects/{project}/locations/{location}"
+
+
+def bedrock_url(params: Mapping[str, str]) -> str:
+    """
+    Region -> the base URL of Bedrock.
+
+    Raises:
+        ConfigurationError: It is missing, or is no single word.
+    """
+    return f"https://bedrock-runtime.{_label(params, 'region', 'AWS_REGION')}.amazonaws.com"
+
+
+def _label(params: Mapping[str, str], name: str, variable: str) -> str:
+    value = params.get(name, "")
+    if not value:
+        raise ConfigurationError(f"no {name}: set {variable} or pass base_url=", missing=True)
+    # It becomes part of a host name or a path, and so must not be able to name another.
+    if not all(c.isascii() and (c.isalnum() or c in "-_:.") for c in value) or ".." in value:
+        raise ConfigurationError(f"{variable} must be letters, digits and - _ : . alone")
+    return value

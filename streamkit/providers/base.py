@@ -21,7 +21,14 @@ E = TypeVar("E")
 
 
 class Decoder(Protocol[E]):
-    """Bytes in any split -> events; the split never changes the events."""
+    """
+    Bytes in any split -> events; the split never changes the events.
+
+    ``reads_json`` says whether its format begins as JSON does, with ``{`` or ``[``. To all others a
+    body that begins so is not fed: it is a whole answer, or an error, in place of a stream.
+    """
+
+    reads_json: bool
 
     def feed(self, data: bytes) -> list[E]:
         """Take bytes, give the events that are complete now."""
@@ -44,12 +51,15 @@ class Endpoint:
         base_url: Without a trailing slash.
         api_key: None where the service needs none.
         headers: Sent with each request, above the dialect's own.
+        params: What a request's address or form needs beside that: an API version, a region, a
+            project. Each dialect says which it reads.
     """
 
     provider: str
     base_url: str
     api_key: Secret | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    params: Mapping[str, str] = field(default_factory=dict)
 
 
 class Provider(Protocol, Generic[E]):
@@ -59,7 +69,8 @@ class Provider(Protocol, Generic[E]):
     ``finish_reason`` is the last non-null raw value seen; ``finished`` is True once the terminal
     event came, after which nothing more is fed; ``model`` and ``response_id`` are the first
     non-empty ones. ``terminal_is_complete`` says what that event is worth without a finish reason:
-    whether it makes an answer complete by itself, or only one that has content.
+    whether it makes an answer complete by itself, or only one that has content. ``blocked`` is why
+    the service refused the prompt under status 200, which ends an answer without a finish reason.
     """
 
     endpoint: Endpoint
@@ -68,6 +79,7 @@ class Provider(Protocol, Generic[E]):
     model: str | None
     response_id: str | None
     terminal_is_complete: bool
+    blocked: str | None
 
     def request(self, call: Call) -> Request:
         """
@@ -75,6 +87,19 @@ class Provider(Protocol, Generic[E]):
 
         Raises:
             ConfigurationError: The dialect cannot express the call.
+        """
+        ...
+
+    def models_request(self) -> Request | None:
+        """The request for the list of models; None where the service has no list."""
+        ...
+
+    def model_names(self, body: bytes) -> list[str]:
+        """
+        The body of that list -> the names of the models, in its order.
+
+        Raises:
+            ProtocolError: It is no such list.
         """
         ...
 

@@ -69,6 +69,7 @@ def _read_value(value: Any) -> Details:
     message = (
         _text(error.get("message") if isinstance(error, dict) else error)
         or _text(value.get("message"))
+        or _text(value.get("Message"))  # AWS, where its front refuses
         or _text(value.get("detail"))
         or _text((_first(value.get("detail")) or {}).get("msg"))
         or _text((first or {}).get("message"))

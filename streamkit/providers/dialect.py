@@ -5,18 +5,21 @@ What the dialects of this folder share: the state of one answer, and how its odd
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from typing_extensions import override
 
 from streamkit.chunk import Chunk, Kind, Usage
 from streamkit.errors import LimitExceeded, ProtocolError, ProviderError
 from streamkit.providers.base import Endpoint
+from streamkit.providers.build import checked_headers
 from streamkit.providers.calls import OpenCall, OpenCalls
 from streamkit.providers.failure import http_failure, stream_failure
+from streamkit.providers.models import read_names
+from streamkit.request import Request, Secret
 from streamkit.wire.jsontext import is_whole, parse
 from streamkit.wire.sse import Event, SSEDecoder
-from streamkit.wire.surrogates import clean
+from streamkit.wire.surrogates import clean, clean_deep
 
 __all__ = ["AnswerDecoder", "Dialect", "parse_object"]
 
@@ -31,14 +34,22 @@ class Dialect:
     #: See Provider.
     terminal_is_complete = True
 
+    #: Where the list of models is, below the base URL; None where the service has none.
+    models_path: ClassVar[str | None] = None
+
+    #: Whether input_tokens leave out what was read from or written to a cache. Costs depend on it.
+    cached_apart: ClassVar[bool] = False
+
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.finish_reason: str | None = None
         self.finished = False
         self.model: str | None = None
         self.response_id: str | None = None
+        self.blocked: str | None = None
         self._calls = OpenCalls()
         self._usage = Usage()
+        self._details: dict[str, Any] = {}
 
     def flush(self) -> list[Chunk]:
         """Nothing is ever held back."""
@@ -47,6 +58,32 @@ class Dialect:
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """An HTTP error response -> the exception for it; never raises."""
         return http_failure(self.endpoint, status, headers, body)
+
+    def models_request(self) -> Request | None:
+        """``GET {base}{models_path}``; None where the service has no list."""
+        if self.models_path is None:
+            return None
+        headers = {"Accept": "application/json", **self._auth()}
+        return Request(
+            method="GET",
+            url=self.endpoint.base_url + self.models_path,
+            headers=checked_headers(headers, self.endpoint.headers),
+            provider=self.endpoint.provider,
+        )
+
+    def model_names(self, body: bytes) -> list[str]:
+        """
+        The names in a list of models, whatever the member that holds them is called.
+
+        Raises:
+            ProtocolError: It is no such list.
+        """
+        return read_names(body)
+
+    def _auth(self) -> dict[str, str]:
+        """The headers that carry the key."""
+        key = self.endpoint.api_key
+        return {} if key is None else {"Authorization": Secret(f"Bearer {key}")}
 
     def _failure(self, frame: Any) -> ProviderError:
         return stream_failure(self.endpoint, frame)
@@ -67,12 +104,21 @@ class Dialect:
         if not self.response_id and isinstance(response_id, str):
             self.response_id = clean(response_id) or None
 
-    def _report_usage(self, usage: Usage) -> list[Chunk]:
-        """A usage chunk, unless it repeats the one before (Perplexity sends it with each delta)."""
-        if usage == self._usage:
+    def _report_usage(self, usage: Usage, details: dict[str, Any] | None = None) -> list[Chunk]:
+        """
+        A usage chunk, unless it repeats the one before (Perplexity sends it with each delta).
+
+        ``details`` is what the service reports beside the counts: times, cost, counts of its own.
+        What was known of them stays known, so that the last report says all.
+        """
+        known = {**self._details, **clean_deep(details)} if details else self._details
+        if usage == self._usage and known == self._details:
             return []
-        self._usage = usage
-        return [self._chunk("", "usage", {"usage": usage})]
+        self._usage, self._details = usage, known
+        metadata: dict[str, Any] = {"usage": usage}
+        if known:
+            metadata["details"] = dict(known)
+        return [self._chunk("", "usage", metadata)]
 
     def _finish(self, reason: Any, chunks: list[Chunk]) -> None:
         """The last reason that says something stays, and goes on the last chunk it came with."""

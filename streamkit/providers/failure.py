@@ -50,15 +50,17 @@ _TRANSIENT: dict[type[ProviderError], str] = {
     RateLimited: "ratelimit ratelimitexceeded ratelimitreached toomanyrequests throttling",
     Overloaded: (
         "overloaded server internal internalserver serverunavailable serviceunavailable"
-        " unavailable api timeout requesttimeout gatewaytimeout"
+        " unavailable api timeout requesttimeout gatewaytimeout modelstream modeltimeout"
     ),
 }
 _FINAL: dict[type[ProviderError], str] = {
     RateLimited: "insufficientquota quotaexceeded",
-    AuthenticationError: "authentication permission invalidapikey unauthorized permissiondenied",
+    AuthenticationError: (
+        "authentication permission invalidapikey unauthorized permissiondenied accessdenied"
+    ),
     InvalidRequest: (
         "invalidrequest badrequest notfound requesttoolarge contextlengthexceeded modelnotfound"
-        " invalidparameter invalidargument invalidprompt tooluse toolusefailed billing"
+        " invalidparameter invalidargument invalidprompt validation tooluse toolusefailed billing"
     ),
     ContentBlocked: "contentfilter contentpolicyviolation",
 }

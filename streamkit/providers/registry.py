@@ -15,18 +15,24 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from string import ascii_letters, digits
 from typing import Any
 
 from streamkit.errors import ConfigurationError, UnknownProvider
 from streamkit.providers.address import checked_base_url
 from streamkit.providers.base import Endpoint, Provider
 from streamkit.providers.build import check_text, checked_headers
-from streamkit.providers.service import BUILTIN, GUESSED, Service
+from streamkit.providers.compatible import COMPATIBLE, GUESSED
+from streamkit.providers.native import NATIVE
+from streamkit.providers.service import Service
 from streamkit.request import Secret, check_header
 
 __all__ = ["BUILTIN", "Service", "Target", "register", "resolve"]
 
 GROUP = "streamkit.providers"
+
+#: The providers that come with the library.
+BUILTIN: Mapping[str, Service] = {**NATIVE, **COMPATIBLE}
 
 #: A user who sends one of these has brought the key in a way of their own.
 _AUTH_HEADERS = frozenset({"authorization", "x-api-key", "api-key"})
@@ -45,6 +51,9 @@ class Target:
     model: str
     dialect: Callable[[Endpoint], Provider[Any]]
 
+
+#: What a version of an API may consist of.
+_VERSION = frozenset(ascii_letters + digits + ".-_")
 
 _registered: dict[str, Service] = {}
 
@@ -105,7 +114,9 @@ def resolve(
     headers = checked_headers(headers or {})
     service, name = _choose(model, provider, has_base=base_url is not None)
     _check_model(name)
-    base = _base_url(service, base_url, environment)
+    params = _params(service, environment)
+    base_url = _take_version(base_url, params)
+    base = _base_url(service, base_url, params, environment)
     extra = checked_headers(_env_headers(service, environment), headers)
     key, bearer = _key(service, api_key, environment)
     if bearer is not None:
@@ -114,10 +125,12 @@ def resolve(
     if service.key_required and not has_auth and base == service.base_url:
         variables = " or ".join(service.key_env + service.bearer_env)
         hint = f"set {variables} or pass api_key=" if variables else "pass api_key="
-        raise ConfigurationError(f"no API key for {service.name}: {hint}")
+        raise ConfigurationError(f"no API key for {service.name}: {hint}", missing=True)
     return Target(
         service=service,
-        endpoint=Endpoint(provider=service.name, base_url=base, api_key=key, headers=extra),
+        endpoint=Endpoint(
+            provider=service.name, base_url=base, api_key=key, headers=extra, params=params
+        ),
         model=name,
         dialect=_dialect(service, api),
     )
@@ -199,6 +212,8 @@ def _check_model(model: str) -> None:
         raise ConfigurationError("model must be text without blanks at its ends")
     if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in model):
         raise ConfigurationError("model holds a control character")
+    if model in (".", ".."):  # it may become a step of a path, and these lead elsewhere
+        raise ConfigurationError(f"model must be a name, got {model!r}")
 
 
 class _Environment:
@@ -216,15 +231,37 @@ class _Environment:
         return None
 
 
-def _base_url(service: Service, base_url: str | None, environment: _Environment) -> str:
+def _params(service: Service, environment: _Environment) -> dict[str, str]:
+    found = {name: environment.first(names) for name, names in service.param_env.items()}
+    return {name: str(pair[1]) for name, pair in found.items() if pair is not None}
+
+
+def _take_version(base_url: str | None, params: dict[str, str]) -> str | None:
+    """Azure's way of naming the API version, ``?api-version=V``, moved to the parameters."""
+    if base_url is None:
+        return None
+    base, mark, version = base_url.partition("?api-version=")
+    if not mark or not version or not set(version) <= _VERSION:
+        return base_url
+    params["api_version"] = version
+    return Secret(base)
+
+
+def _base_url(
+    service: Service, base_url: str | None, params: Mapping[str, str], environment: _Environment
+) -> str:
     if base_url is not None:
         return checked_base_url(base_url)
     found = environment.first(service.base_env)
     if found is not None:
         variable, value = found
         return checked_base_url(Secret(service.read_base(value)), variable)
+    if service.build_base is not None:
+        return checked_base_url(service.build_base(params), "the environment")
     if not service.base_url:
-        raise ConfigurationError(f"{service.name} has no address of its own: pass base_url=")
+        raise ConfigurationError(
+            f"{service.name} has no address of its own: pass base_url=", missing=True
+        )
     return service.base_url
 
 

@@ -1,5 +1,5 @@
 """
-The table of providers: one row each.
+What a row of the table of providers says. The rows are in native.py and compatible.py.
 
 A row names its dialects by string; they are imported when first used, so that ``import streamkit``
 loads none.
@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from streamkit.errors import ConfigurationError
-from streamkit.providers.address import ollama_url
 
-__all__ = ["BUILTIN", "GUESSED", "Service"]
+__all__ = ["CHAT", "Service"]
+
+#: The dialect most services speak.
+CHAT = "streamkit.providers.openai:OpenAIChat"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +37,10 @@ class Service:
         header_env: Environment variable -> header it is sent in.
         key_required: Whether the service's own address asks for a key. Elsewhere it never is.
         read_base: Turns the value of a base_env variable into a URL.
+        param_env: Parameter of Endpoint.params -> environment variables that may hold it.
+        build_base: Makes the base URL of the parameters, where neither the user nor a base_env
+            variable gives one; it raises ConfigurationError naming what it lacks.
+        stages: Stages of ``streamkit.stages.STAGES`` that each answer goes through.
     """
 
     name: str
@@ -47,6 +53,9 @@ class Service:
     header_env: Mapping[str, str] = field(default_factory=dict)
     key_required: bool = True
     read_base: Callable[[str], str] = str
+    param_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    build_base: Callable[[Mapping[str, str]], str] | None = None
+    stages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -61,50 +70,3 @@ class Service:
             raise ConfigurationError(
                 f"default_api must be one of the dialects, got {self.default_api!r}"
             )
-
-
-# Sources: FACTS.md 2.1, WIRE_FORMATS.md sections 2, 4, 10.
-_ROWS = (
-    Service(
-        name="openai",
-        dialects={"chat": "streamkit.providers.openai:OpenAIChat"},
-        default_api="chat",
-        base_url="https://api.openai.com/v1",
-        key_env=("OPENAI_API_KEY",),
-        base_env=("OPENAI_BASE_URL",),
-        header_env={
-            "OPENAI_ORG_ID": "OpenAI-Organization",
-            "OPENAI_PROJECT_ID": "OpenAI-Project",
-        },
-    ),
-    Service(
-        name="anthropic",
-        dialects={"messages": "streamkit.providers.anthropic:AnthropicMessages"},
-        default_api="messages",
-        base_url="https://api.anthropic.com",
-        key_env=("ANTHROPIC_API_KEY",),
-        bearer_env=("ANTHROPIC_AUTH_TOKEN",),
-        base_env=("ANTHROPIC_BASE_URL",),
-    ),
-    Service(
-        name="ollama",
-        dialects={"chat": "streamkit.providers.ollama:OllamaChat"},
-        default_api="chat",
-        base_url="http://127.0.0.1:11434",
-        key_env=("OLLAMA_API_KEY",),
-        base_env=("OLLAMA_HOST",),
-        key_required=False,
-        read_base=ollama_url,
-    ),
-)
-
-#: The providers that come with the library.
-BUILTIN: Mapping[str, Service] = {service.name: service for service in _ROWS}
-
-#: For a base_url without a provider. Nothing is read from the environment: a key made for one
-#: service must not reach another that only a URL names.
-GUESSED = Service(
-    name="openai-compatible",
-    dialects={"chat": "streamkit.providers.openai:OpenAIChat"},
-    default_api="chat",
-)

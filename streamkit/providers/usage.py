@@ -11,7 +11,16 @@ from typing import Any
 
 from streamkit.chunk import Usage
 
-__all__ = ["CHAT", "MESSAGES", "OLLAMA", "read_usage"]
+__all__ = [
+    "BEDROCK",
+    "CHAT",
+    "COHERE",
+    "GEMINI",
+    "MESSAGES",
+    "OLLAMA",
+    "RESPONSES",
+    "read_usage",
+]
 
 Places = Mapping[str, tuple[tuple[str, ...], ...]]
 
@@ -29,6 +38,14 @@ CHAT: Places = {
     ),
 }
 
+RESPONSES: Places = {
+    "input_tokens": (("input_tokens",),),
+    "output_tokens": (("output_tokens",),),
+    "total_tokens": (("total_tokens",),),
+    "reasoning_tokens": (("output_tokens_details", "reasoning_tokens"),),
+    "cached_input_tokens": (("input_tokens_details", "cached_tokens"),),
+}
+
 MESSAGES: Places = {
     "input_tokens": (("input_tokens",),),
     "output_tokens": (("output_tokens",),),
@@ -42,23 +59,45 @@ OLLAMA: Places = {
     "output_tokens": (("eval_count",),),
 }
 
+GEMINI: Places = {
+    "input_tokens": (("promptTokenCount",),),
+    "output_tokens": (("candidatesTokenCount",),),
+    "total_tokens": (("totalTokenCount",),),
+    "reasoning_tokens": (("thoughtsTokenCount",),),
+    "cached_input_tokens": (("cachedContentTokenCount",),),
+}
 
-def read_usage(raw: Mapping[str, Any], places: Places) -> Usage:
+COHERE: Places = {
+    "input_tokens": (("tokens", "input_tokens"),),
+    "output_tokens": (("tokens", "output_tokens"),),
+    "reasoning_tokens": (("tokens", "reasoning_tokens"),),
+    "cached_input_tokens": (("cached_tokens",),),
+}
+
+BEDROCK: Places = {
+    "input_tokens": (("inputTokens",),),
+    "output_tokens": (("outputTokens",),),
+    "total_tokens": (("totalTokens",),),
+    "cached_input_tokens": (("cacheReadInputTokens",),),
+    "cache_write_input_tokens": (("cacheWriteInputTokens",),),
+}
+
+
+def read_usage(raw: dict[str, Any], places: Places) -> Usage:
     """
     The counts a raw usage object holds; None where it is silent or holds no count.
 
     >>> read_usage({"eval_count": 7}, OLLAMA).output_tokens
     7
     """
-    counts = {field: _first_count(raw, paths) for field, paths in places.items()}
-    return Usage(**counts)  # type: ignore[arg-type]  # no place table has a key ``estimated``
-
-
-def _first_count(raw: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:
-    for path in paths:
-        value: Any = raw
-        for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-            return value
-    return None
+    counts: dict[str, Any] = {}
+    for field, paths in places.items():
+        for path in paths:
+            value: Any = raw
+            for key in path:
+                value = value.get(key) if value.__class__ is dict else None
+            # Not isinstance: true is no count, and some services send usage with each delta.
+            if value.__class__ is int and value >= 0:
+                counts[field] = value
+                break
+    return Usage(**counts)

@@ -12,7 +12,6 @@ import pytest
 from streamkit.errors import ConfigurationError, UnknownProvider
 from streamkit.providers import registry
 from streamkit.providers.anthropic import AnthropicMessages
-from streamkit.providers.base import Endpoint
 from streamkit.providers.ollama import OllamaChat
 from streamkit.providers.openai import OpenAIChat
 from streamkit.providers.registry import BUILTIN, Service, Target, register, resolve
@@ -73,7 +72,7 @@ def test_the_provider_is_named_or_stands_before_the_slash_or_is_guessed(
 @pytest.mark.parametrize(
     ("model", "keywords", "message"),
     [
-        ("opnai/x", {}, "no provider 'opnai': .*did you mean 'openai'.*anthropic, ollama, openai"),
+        ("opnai/x", {}, "no provider 'opnai': .*did you mean 'openai'.*alibaba, anthropic, azure"),
         ("OpenAI/x", {}, "did you mean 'openai'"),
         ("gpt-4o", {}, "model 'gpt-4o' names no provider: write provider/model"),
         ("x", {"provider": "anthropc"}, "no provider 'anthropc'; did you mean 'anthropic'"),
@@ -397,7 +396,61 @@ def test_every_built_in_row_can_be_used(name: str) -> None:
     service = BUILTIN[name]
     assert service.name == name
     for api in service.dialects:
-        dialect = found(f"{name}/m", api=api).dialect(Endpoint(provider=name, base_url="http://h"))
+        target = found(f"{name}/m", api=api, base_url=LOCAL, api_key="sk-1234567890")
+        dialect = target.dialect(target.endpoint)
         assert dialect.flush() == []
         assert (dialect.finished, dialect.finish_reason, dialect.model) == (False, None, None)
         dialect.decoder(max_event=1000)
+
+
+# Parameters beside the address.
+
+VERTEX = {
+    "GOOGLE_VERTEX_ACCESS_TOKEN": "tok-1234567890",
+    "GOOGLE_CLOUD_PROJECT": "p1",
+    "GOOGLE_CLOUD_LOCATION": "europe-west4",
+}
+
+
+def test_parameters_come_from_the_environment_and_may_make_the_address() -> None:
+    endpoint = found("vertex/m", env=VERTEX).endpoint
+    assert endpoint.params == {"project": "p1", "location": "europe-west4"}
+    assert endpoint.base_url == (
+        "https://europe-west4-aiplatform.googleapis.com/v1beta1/projects/p1/locations/europe-west4"
+    )
+    assert found("vertex/m", env=VERTEX, base_url=LOCAL).endpoint.base_url == LOCAL
+
+
+@pytest.mark.parametrize(
+    ("model", "env", "message"),
+    [
+        ("vertex/m", {}, "no project: set GOOGLE_CLOUD_PROJECT or pass base_url="),
+        ("bedrock/m", {}, "no region: set AWS_REGION or pass base_url="),
+        ("bedrock/m", {"AWS_REGION": "evil.example/"}, "AWS_REGION must be letters"),
+        ("azure/m", {}, "azure has no address of its own: pass base_url="),
+    ],
+)
+def test_an_address_that_cannot_be_made_is_an_error(
+    model: str, env: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{message}"):
+        found(model, env=env)
+
+
+def test_the_version_in_azure_s_url_becomes_a_parameter_above_the_environment() -> None:
+    def endpoint(url: str) -> tuple[str, Any]:
+        env = {"OPENAI_API_VERSION": "2024-01-01"}
+        found_ = found("azure/m", env=env, base_url=url, api_key="sk-1234567890").endpoint
+        return found_.base_url, found_.params
+
+    assert endpoint("https://h/") == ("https://h", {"api_version": "2024-01-01"})
+    assert endpoint("https://h/?api-version=2025-02-02-preview") == (
+        "https://h",
+        {"api_version": "2025-02-02-preview"},
+    )
+
+
+@pytest.mark.parametrize("query", ["?api-version=", "?api-version=a&b=c", "?key=x"])
+def test_no_other_query_is_taken(query: str) -> None:
+    with pytest.raises(ConfigurationError, match="must not have a query"):
+        found("openai/m", base_url=f"https://h{query}")

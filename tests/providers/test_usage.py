@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from streamkit.chunk import Usage
-from streamkit.providers.usage import CHAT, MESSAGES, OLLAMA, Places, read_usage
+from streamkit.providers.usage import (
+    BEDROCK,
+    CHAT,
+    COHERE,
+    GEMINI,
+    MESSAGES,
+    OLLAMA,
+    RESPONSES,
+    Places,
+    read_usage,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +37,17 @@ from streamkit.providers.usage import CHAT, MESSAGES, OLLAMA, Places, read_usage
                     "cache_creation_input_tokens": 4,
                     "output_tokens_details": {"thinking_tokens": 5}},
          Usage(1, 2, None, 5, 3, 4)),
+        (RESPONSES, {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3,
+                     "output_tokens_details": {"reasoning_tokens": 4},
+                     "input_tokens_details": {"cached_tokens": 5}}, Usage(1, 2, 3, 4, 5)),
+        (GEMINI, {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3,
+                  "thoughtsTokenCount": 4, "cachedContentTokenCount": 5}, Usage(1, 2, 3, 4, 5)),
+        (COHERE, {"tokens": {"input_tokens": 1, "output_tokens": 2, "reasoning_tokens": 3},
+                  "billed_units": {"input_tokens": 9}, "cached_tokens": 4},
+         Usage(1, 2, None, 3, 4)),
+        (BEDROCK, {"inputTokens": 1, "outputTokens": 2, "totalTokens": 3,
+                   "cacheReadInputTokens": 4, "cacheWriteInputTokens": 5},
+         Usage(1, 2, 3, None, 4, 5)),
         (OLLAMA, {"prompt_eval_count": 1, "eval_count": 2, "total_duration": 3}, Usage(1, 2)),
     ],
 )  # fmt: skip
