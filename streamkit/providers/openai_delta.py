@@ -1,7 +1,8 @@
 """
-What the delta of a chat answer holds beside plain text: thinking under its names, lists of parts.
+What the delta of a chat answer holds beside plain text: thinking under its names, lists of parts,
+citations, tools the service ran.
 
-Source: WIRE_FORMATS.md section 2.
+Source: WIRE_FORMATS.md sections 2, 6, 8 and 11.
 """
 
 from __future__ import annotations
@@ -9,8 +10,19 @@ from __future__ import annotations
 from typing import Any
 
 from streamkit.chunk import Kind
+from streamkit.providers.calls import word
 
-__all__ = ["reasoning_of", "runs_of", "says_more"]
+__all__ = [
+    "annotations_of",
+    "executed_tool",
+    "objects",
+    "reasoning_of",
+    "runs_of",
+    "says_more",
+    "sealed_reasoning",
+]
+
+DETAILS = "reasoning_details"
 
 #: Lists within lists of parts that are looked into; Mistral's thinking is two deep.
 MAX_LEVELS = 4
@@ -27,6 +39,9 @@ def says_more(delta: dict[str, Any]) -> bool:
         or delta.get("function_call")
         or delta.get("refusal")
         or delta.get("audio")
+        or delta.get("annotations")
+        or delta.get("executed_tools")
+        or delta.get("reasoning_steps")
     )
 
 
@@ -36,15 +51,50 @@ def reasoning_of(delta: dict[str, Any]) -> str:
         text = delta.get(name)
         if text and isinstance(text, str):
             return text
-    details = delta.get("reasoning_details")
-    if not isinstance(details, list):
+    if not delta.get(DETAILS):
         return ""
-    texts = (d.get("text") or d.get("summary") for d in details if isinstance(d, dict))
+    texts = (detail.get("text") or detail.get("summary") for detail in objects(delta, DETAILS))
     return "".join(text for text in texts if isinstance(text, str))
+
+
+def sealed_reasoning(delta: dict[str, Any]) -> list[dict[str, Any]]:
+    """OpenRouter's blocks of thinking that are signed or encrypted, to be sent back as they are."""
+    return [d for d in objects(delta, DETAILS) if d.get("signature") or d.get("data")]
+
+
+def annotations_of(delta: dict[str, Any]) -> list[dict[str, Any]]:
+    """
+    Citations, with the members of the object that their type names beside the type.
+
+    >>> annotations_of({"annotations": [{"type": "url_citation", "url_citation": {"url": "u"}}]})
+    [{'type': 'url_citation', 'url': 'u'}]
+    """
+    found = []
+    for annotation in objects(delta, "annotations"):
+        kind = annotation.get("type")
+        inner = annotation.get(kind) if isinstance(kind, str) else None
+        found.append({"type": kind, **inner} if isinstance(inner, dict) else annotation)
+    return found
+
+
+def executed_tool(tool: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A tool that Groq ran: what was called, and what came of it (nothing yet, perhaps)."""
+    call = {"name": word(tool.get("name") or tool.get("type")), "index": tool.get("index")}
+    asked = ("name", "type", "index", "arguments")
+    result = {name: value for name, value in tool.items() if value and name not in asked}
+    return {**call, "arguments": tool.get("arguments")}, {**call, **result} if result else {}
+
+
+def objects(holder: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """The objects in a list that a member holds; none where it holds no list."""
+    value = holder.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def runs_of(content: Any) -> list[tuple[Kind, str]]:
     """Text, or Mistral's list of parts: each run of parts of one kind, joined."""
+    if content.__class__ is str:
+        return [("text", content)] if content else []
     runs: list[tuple[Kind, list[str]]] = []
     _gather(content, "text", runs, MAX_LEVELS)
     return [(kind, "".join(texts)) for kind, texts in runs]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,7 +19,10 @@ from streamkit.errors import (
     RateLimited,
 )
 from streamkit.providers.base import Endpoint
+from streamkit.providers.mistral import MistralChat
 from streamkit.providers.openai import OpenAIChat
+from streamkit.providers.openai_completions import OpenAICompletions
+from streamkit.providers.perplexity import PerplexityChat
 from streamkit.request import Call, Message, Secret
 from streamkit.wire.sse import Event
 
@@ -26,7 +31,7 @@ OPENAI = Endpoint(
 )
 LOCAL = Endpoint(provider="openai-compatible", base_url="http://localhost:8000/v1")
 HI = (Message.user("Hi"),)
-BASE = {
+BASE: dict[str, Any] = {
     "model": "m",
     "messages": [{"role": "user", "content": "Hi"}],
     "stream": True,
@@ -181,7 +186,7 @@ def test_what_is_not_json_is_a_protocol_error() -> None:
         ({"reasoning_content": "", "reasoning": "b"}, "b"),
         ({"reasoning": {"x": 1}, "reasoning_details": [{"text": "c"}, {"summary": "d"}]}, "cd"),
         ({"reasoning": "b", "reasoning_details": [{"text": "b"}]}, "b"),
-        ({"reasoning_details": [{"type": "reasoning.encrypted", "data": "e"}]}, ""),
+        ({"reasoning_details": [{"type": "reasoning.encrypted", "format": "x"}]}, ""),
     ],
 )
 def test_reasoning_is_read_from_the_first_name_that_holds_any(
@@ -207,21 +212,34 @@ def test_mistral_content_lists_give_thinking_and_text_in_order() -> None:
     assert shown(chunks) == [("reasoning", "hm"), ("text", "so"), ("reasoning", "mm")]
 
 
-def test_refusals_and_audio_transcripts_are_read() -> None:
-    _, chunks = fed(
-        delta(refusal="I cannot"), delta(audio={"id": "a", "data": "AAAA"}),
-        delta(audio={"transcript": "Hello"}),
-    )  # fmt: skip
-    assert shown(chunks) == [("refusal", "I cannot"), ("text", "Hello")]
+def test_refusals_are_read() -> None:
+    assert shown(fed(delta(refusal="I cannot"))[1]) == [("refusal", "I cannot")]
 
 
-def test_other_choices_do_not_become_text() -> None:
+def test_audio_and_its_transcript_come_in_metadata() -> None:
+    first, second = {"id": "a", "data": "AAAA"}, {"transcript": "Hello"}
+    _, chunks = fed(delta(audio=first), delta(audio=second))
+    assert shown(chunks) == [("text", ""), ("text", "")]
+    assert [chunk.metadata for chunk in chunks] == [{"audio": first}, {"audio": second}]
+
+
+def test_other_choices_are_told_in_metadata_and_do_not_become_text() -> None:
     other = {"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}
-    frame = delta(content="yes")
+    frame = delta("stop", content="yes")
     frame["choices"].append(other)
-    dialect, chunks = fed(delta(), frame, {"choices": [other]})
-    assert shown(chunks) == [("text", "yes")]
-    assert dialect.finish_reason is None
+    dialect, chunks = fed(delta(), frame, {"choices": [{"index": 2, "delta": {"content": "2"}}]})
+    assert [(c.content, c.metadata, c.finish_reason) for c in chunks] == [
+        ("", {"choice": 1, "content": "no"}, None),
+        ("", {"choice": 1, "finish_reason": "length"}, None),
+        ("yes", {}, "stop"),
+        ("", {"choice": 2, "content": "2"}, None),
+    ]
+    assert dialect.finish_reason == "stop"
+
+
+def test_the_reasoning_and_the_calls_of_other_choices_are_left_out() -> None:
+    members = {"content": "", "reasoning": "hm", "tool_calls": [{"index": 0}]}
+    assert fed(delta(), {"choices": [{"index": 1, "delta": members}]})[1] == []
 
 
 def test_the_last_finish_reason_stays_and_marks_the_last_chunk_of_its_event() -> None:
@@ -230,6 +248,100 @@ def test_the_last_finish_reason_stays_and_marks_the_last_chunk_of_its_event() ->
     )
     assert [chunk.finish_reason for chunk in chunks] == [None, "length", None]
     assert dialect.finish_reason == "stop"
+
+
+# What comes beside the text.
+
+
+def noted(chunks: list[Chunk], name: str) -> list[Any]:
+    return [chunk.metadata[name] for chunk in chunks if name in chunk.metadata]
+
+
+def test_thinking_that_is_signed_or_encrypted_is_kept_as_it_is() -> None:
+    blocks = [
+        {"type": "reasoning.text", "text": "hm", "signature": "s", "index": 0},
+        {"type": "reasoning.encrypted", "data": "e", "id": "i"},
+        {"type": "reasoning.summary", "summary": "no"},
+    ]
+    _, chunks = fed(delta(reasoning="hm", reasoning_details=blocks))
+    assert shown(chunks) == [("reasoning", "hm"), ("reasoning", ""), ("reasoning", "")]
+    assert noted(chunks, "reasoning_detail") == blocks[:2]
+
+
+def test_annotations_are_citations_with_their_url_on_top_each_once() -> None:
+    inner = {"url": "https://a", "title": "A", "start_index": 1}
+    annotation = {"type": "url_citation", "url_citation": inner}
+    document = {"type": "document_citation", "document_id": "d"}
+    _, chunks = fed(
+        delta(content="x", annotations=[annotation]), delta(annotations=[annotation, document])
+    )
+    assert [chunk.kind for chunk in chunks] == ["text", "citation", "citation"]
+    assert noted(chunks, "citation") == [{"type": "url_citation", **inner}, document]
+
+
+def test_each_source_is_cited_once_with_what_the_search_results_know() -> None:
+    cited = ["https://a", "https://b"]
+    results = [{"url": "https://b", "title": "B"}, {"url": "https://c"}]
+    first = delta(content="x") | {"citations": cited, "search_results": results}
+    more = delta(content="y") | {"citations": [*cited, "https://d", {"url": "https://a"}, 5]}
+    _, chunks = fed(first, first, more)
+    assert [chunk.kind for chunk in chunks] == [
+        "text", "citation", "citation", "text", "text", "citation",
+    ]  # fmt: skip
+    assert noted(chunks, "citation") == [
+        {"url": "https://a"}, {"url": "https://b", "title": "B"}, {"url": "https://d"},
+    ]  # fmt: skip
+
+
+def test_search_results_without_citations_are_the_citations() -> None:
+    results = [{"url": "https://c", "title": "C"}, {"title": "no url"}]
+    _, chunks = fed(delta(), {"citations": [], "search_results": results})
+    assert noted(chunks, "citation") == results
+
+
+def test_a_tool_that_the_service_ran_is_told_once_and_then_what_came_of_it() -> None:
+    begun = {"index": 0, "type": "search", "arguments": "{}"}
+    ended = {**begun, "output": "found", "search_results": {"results": [{"url": "https://a"}]}}
+    _, chunks = fed(*(delta(executed_tools=[tool]) for tool in (begun, ended, ended)))
+    assert [(c.kind, c.content) for c in chunks] == [("text", "")] * 2
+    call = {"name": "search", "index": 0}
+    assert noted(chunks, "server_tool") == [{**call, "arguments": "{}"}]
+    assert noted(chunks, "server_tool_result") == [
+        {**call, "output": "found", "search_results": ended["search_results"]}
+    ]
+
+
+def test_log_probabilities_stand_in_the_metadata_of_their_text() -> None:
+    frame = delta(content="x")
+    frame["choices"][0]["logprobs"] = {"content": [{"token": "x", "logprob": -0.5}]}
+    bare = delta(content="")
+    bare["choices"][0]["logprobs"] = {"content": [], "refusal": None}
+    _, chunks = fed(bare, frame, delta(content="y"))
+    assert shown(chunks) == [("text", "x"), ("text", "y")]
+    assert noted(chunks, "logprobs") == [{"content": [{"token": "x", "logprob": -0.5}]}]
+
+
+SAFE = {"hate": {"filtered": False, "severity": "safe"}, "jailbreak": {"detected": False}}
+FILTERED = [
+    {**SAFE, "hate": {"filtered": False, "severity": "low"}},
+    {**SAFE, "violence": {"filtered": True}},
+    {**SAFE, "jailbreak": {"detected": True}},
+]
+
+
+@pytest.mark.parametrize("found", FILTERED)
+def test_filter_results_are_told_where_something_was_found(found: dict[str, Any]) -> None:
+    frames = [delta(content="x") for _ in range(4)]
+    for frame, results in zip(frames, (SAFE, SAFE, found, SAFE), strict=True):
+        frame["choices"][0]["content_filter_results"] = results
+    prompts = [
+        {"choices": [], "prompt_filter_results": [{"content_filter_results": results}]}
+        for results in (SAFE, found)
+    ]
+    _, chunks = fed(*prompts, delta(), *frames)
+    assert shown(chunks) == [("text", ""), *[("text", "x")] * 4]
+    assert noted(chunks, "filter_results") == [[{"content_filter_results": found}], found]
+    assert chunks[3].metadata == {"filter_results": found}
 
 
 # Tool calls.
@@ -405,6 +517,44 @@ def test_usage_beside_the_finish_reason_or_in_x_groq_is_read() -> None:
     assert chunks[0].finish_reason == "stop"
 
 
+@pytest.mark.parametrize(
+    ("frame", "details"),
+    [
+        ({"usage": {"total_tokens": 9, "prompt_tokens_details": {"audio_tokens": 0}}}, None),
+        ({"usage": {"total_tokens": 9, "cost": 0}}, {"total_tokens": 9, "cost": 0}),
+        (
+            {"usage": {"total_tokens": 9, "prompt_tokens_details": {"audio_tokens": 4}}},
+            {"total_tokens": 9, "prompt_tokens_details": {"audio_tokens": 4}},
+        ),
+        (
+            {"usage": {"total_tokens": 9}, "time_info": {"queue_time": 0.5}, "stats": {}},
+            {"time_info": {"queue_time": 0.5}},
+        ),
+        (
+            {
+                "usage": {"total_tokens": 9},
+                "x_groq": {"id": "r", "usage_breakdown": {"models": []}},
+            },
+            {"usage_breakdown": {"models": []}},
+        ),
+    ],
+)
+def test_what_a_service_reports_beside_the_counts_is_in_the_details(
+    frame: dict[str, Any], details: dict[str, Any] | None
+) -> None:
+    (chunk,) = fed(delta(), frame)[1]
+    assert chunk.metadata["usage"] == Usage(total_tokens=9)
+    assert chunk.metadata.get("details") == details
+
+
+def test_times_without_usage_leave_the_counts_as_they_were() -> None:
+    counted = {"usage": {"total_tokens": 9}}
+    _, chunks = fed(delta(), counted, delta("stop") | {"timings": {"predicted_ms": 2.5}})
+    assert chunks[-1].metadata == {
+        "usage": Usage(total_tokens=9), "details": {"timings": {"predicted_ms": 2.5}},
+    }  # fmt: skip
+
+
 # Errors under status 200.
 
 
@@ -422,6 +572,10 @@ def test_usage_beside_the_finish_reason_or_in_x_groq_is_read() -> None:
         ({"error": {"message": "no", "type": "invalid_request_error"}}, "error",
          InvalidRequest, None, False),
         ({"message": "flat", "code": "overloaded"}, "error", Overloaded, "overloaded", True),
+        ({"choices": [], "x_groq": {"id": "r", "error": "over_capacity"}}, "message",
+         ProviderError, None, False),
+        ({"choices": [{"delta": {"content": "x"}, "error": {"code": 502, "message": "gone"}}]},
+         "message", Overloaded, 502, True),
         ("plain text", "error", ProviderError, None, False),
     ],
 )  # fmt: skip
@@ -526,3 +680,75 @@ def test_members_beside_the_text_change_nothing_where_they_say_nothing(
     dialect._read_delta({"content": "t", name: value}, slow)
     assert chunks == slow
     assert ("text", "t") in shown(chunks)
+
+
+# Any value in any place.
+
+RICH: dict[str, Any] = {
+    "id": "c1", "model": "m1", "citations": ["https://a"], "search_results": [{"url": "https://a"}],
+    "images": ["i"], "timings": {"predicted_ms": 1}, "x_groq": {"usage": {"total_tokens": 1}},
+    "prompt_filter_results": [{"content_filter_results": {"hate": {"severity": "high"}}}],
+    "choices": [
+        {
+            "index": 0, "finish_reason": "stop", "logprobs": {"content": [{"token": "x"}]},
+            "content_filter_results": {"hate": {"filtered": True}}, "text": "t",
+            "delta": {
+                "content": [{"type": "reference", "reference_ids": [1]}, {"text": "t"}],
+                "reasoning_details": [{"text": "r", "signature": "s"}],
+                "annotations": [{"type": "url_citation", "url_citation": {"url": "https://b"}}],
+                "executed_tools": [{"index": 0, "type": "search", "output": "o"}],
+                "reasoning_steps": [{"thought": "t", "type": "s", "s": {"results": []}}],
+                "audio": {"id": "a", "transcript": "t"},
+                "refusal": "no",
+                "tool_calls": [{"index": 0, "id": "i", "function": {"name": "f", "arguments": ""}}],
+            },
+        },
+        {"index": 1, "finish_reason": "stop", "delta": {"content": "o"}, "text": "o"},
+    ],
+}  # fmt: skip
+VALUES: list[Any] = [
+    None,
+    True,
+    -1,
+    1e400,
+    "",
+    "\ud800",
+    "url_citation",
+    [],
+    [[]],
+    {},
+    {"a": {"b": []}},
+    [{}],
+]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all values in a value."""
+    yield path
+    if isinstance(value, (dict, list)):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*path, key))
+
+
+@pytest.mark.parametrize(
+    "dialect",
+    [OpenAIChat, OpenAICompletions, MistralChat, PerplexityChat],
+    ids=lambda d: d.__name__,
+)
+@pytest.mark.parametrize("path", [*places(RICH)], ids=str)
+def test_any_value_in_any_place_breaks_nothing(dialect: Any, path: tuple[Any, ...]) -> None:
+    for value in VALUES:
+        frame: Any = {"": copy.deepcopy(RICH)}
+        holder, key = frame, ""
+        for step in path:
+            holder, key = holder[key], step
+        holder[key] = value
+        reader = dialect(LOCAL)
+        try:
+            chunks = [c for _ in range(2) for c in reader.feed(event(json.dumps(frame[""])))]
+        except ProviderError as error:
+            str(error).encode()
+            continue
+        for chunk in chunks:
+            assert chunk.content or chunk.metadata
+            json.dumps({**chunk.metadata, "usage": None}, ensure_ascii=False).encode()

@@ -1,0 +1,68 @@
+"""
+Mistral's chat: the chat dialect with lists of parts, and some fields under other names.
+
+Source: WIRE_FORMATS.md section 6; the official SDK, version 3.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import override
+
+from streamkit.chunk import Chunk
+from streamkit.errors import ConfigurationError
+from streamkit.providers.openai import OpenAIChat
+from streamkit.providers.openai_delta import objects
+from streamkit.providers.openai_messages import convert_messages
+from streamkit.request import Call
+from streamkit.wire.surrogates import clean_deep
+
+__all__ = ["MistralChat"]
+
+#: Parts of an answer that name what it rests on.
+_REFERENCES = ("reference", "tool_reference")
+
+
+class MistralChat(OpenAIChat):
+    """
+    The chat dialect of Mistral. References are citations; ``safe_prompt`` goes in extra_body.
+
+    Thread safety: **confined**; one instance reads one attempt.
+    """
+
+    @override
+    def _body(self, call: Call) -> dict[str, Any]:
+        body = super()._body(call)
+        del body["stream_options"]  # unknown there, and an unknown field is an error
+        if "seed" in body:
+            body["random_seed"] = body.pop("seed")
+        if call.tool_choice == "required":
+            body["tool_choice"] = "any"
+        body["messages"] = convert_messages(body["messages"], _convert_part)
+        return body
+
+    @override
+    def _read_delta(self, delta: dict[str, Any], chunks: list[Chunk]) -> None:
+        super()._read_delta(delta, chunks)
+        for part in objects(delta, "content"):
+            if part.get("type") in _REFERENCES:
+                chunks.append(self._chunk("", "citation", {"citation": clean_deep(part)}))
+
+
+def _convert_part(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """OpenAI's audio and file parts -> Mistral's; all others are the same, or its own."""
+    kind = part.get("type")
+    inner = part.get(kind) if isinstance(kind, str) else None
+    if kind == "input_audio" and isinstance(inner, Mapping):
+        return {"type": kind, kind: inner.get("data")}
+    if kind == "file" and isinstance(inner, Mapping):
+        if inner.get("file_id"):
+            return {"type": kind, "file_id": inner["file_id"]}
+        if not inner.get("file_data"):
+            raise ConfigurationError("a file part must have file_id or file_data")
+        document = {"type": "document_url", "document_url": inner["file_data"]}
+        name = inner.get("filename")
+        return {**document, "document_name": name} if name else document
+    return part

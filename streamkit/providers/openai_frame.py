@@ -1,0 +1,101 @@
+"""
+What a frame of a chat answer holds beside its choices: sources, filter results, times and costs.
+
+Source: WIRE_FORMATS.md sections 2.2, 7, 8 and 11.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["details_of", "failed_part", "is_filtered", "sources_of", "usage_of"]
+
+#: Members of a usage object that Usage says; all others are details.
+_COUNTED = frozenset({
+    "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details",
+    "completion_tokens_details", "reasoning_tokens", "cached_tokens", "prompt_cache_hit_tokens",
+})  # fmt: skip
+#: The same one level down.
+_COUNTED_BELOW = frozenset({"reasoning_tokens", "cached_tokens"})
+
+#: Top-level members that say how the answer was made: llama.cpp, LM Studio, Cerebras, Azure.
+_DETAILS = ("timings", "stats", "time_info", "latency_checkpoint")
+
+
+def failed_part(frame: dict[str, Any]) -> dict[str, Any] | None:
+    """The object that says the answer failed, under status 200; None where none does."""
+    if frame.get("error") or frame.get("object") == "error":  # the latter is vLLM's older form
+        return frame
+    extra = frame.get("x_groq")  # why Groq stopped the stream early
+    return extra if isinstance(extra, dict) and extra.get("error") else None
+
+
+def usage_of(frame: dict[str, Any]) -> dict[str, Any]:
+    """The raw usage object, which Groq may put in ``x_groq``; empty without one."""
+    usage = frame.get("usage")
+    if not usage and "x_groq" in frame:
+        extra = frame["x_groq"]
+        usage = extra.get("usage") if isinstance(extra, dict) else None
+    return usage if isinstance(usage, dict) else {}
+
+
+def details_of(frame: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
+    """
+    What the service reports beside the counts: the usage object, if it holds more, and times.
+
+    >>> details_of({"timings": {"predicted_ms": 9.5}}, {"prompt_tokens": 1, "cost": 0.006})
+    {'prompt_tokens': 1, 'cost': 0.006, 'timings': {'predicted_ms': 9.5}}
+    """
+    found = dict(usage) if _holds_more(usage) else {}
+    for name in _DETAILS:
+        if frame.get(name):
+            found[name] = frame[name]
+    extra = frame.get("x_groq")
+    if isinstance(extra, dict) and extra.get("usage_breakdown"):
+        found["usage_breakdown"] = extra["usage_breakdown"]
+    return found
+
+
+def _holds_more(usage: dict[str, Any]) -> bool:
+    """Whether there is anything that Usage does not say; a kind of token never used is nothing."""
+    for name, value in usage.items():
+        if name not in _COUNTED:
+            if value is not None:
+                return True
+        elif value.__class__ is dict and any(
+            count and kind not in _COUNTED_BELOW for kind, count in value.items()
+        ):
+            return True
+    return False
+
+
+def sources_of(cited: Any, results: Any) -> list[dict[str, Any]]:
+    """
+    The sources of an answer that searched: the URLs cited, with what the search results know.
+
+    >>> sources_of(["u"], [{"url": "u", "title": "t"}, {"url": "v"}])
+    [{'url': 'u', 'title': 't'}]
+    """
+    found = [result for result in _list(results) if isinstance(result, dict)]
+    known = {url: result for result in found if isinstance(url := result.get("url"), str)}
+    cites = [item for item in _list(cited) if item and isinstance(item, (str, dict))]
+    if not cites:
+        return found
+    return [{"url": c, **known.get(c, {})} if isinstance(c, str) else c for c in cites]
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def is_filtered(results: Any) -> bool:
+    """Whether Azure's filter found anything: a category is filtered, detected or not safe."""
+    return isinstance(results, dict) and any(
+        isinstance(found, dict)
+        and bool(
+            found.get("filtered")
+            or found.get("detected")
+            or found.get("severity", "safe") not in ("safe", None)
+        )
+        for found in results.values()
+    )
