@@ -11,7 +11,9 @@ Source: WIRE_FORMATS.md section 4. What goes out is in anthropic_messages.py.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
@@ -46,6 +48,9 @@ class AnthropicMessages(Dialect):
     Thread safety: **confined**; one instance reads one attempt.
     """
 
+    models_path: ClassVar[str | None] = "/v1/models?limit=1000"
+    cached_apart = True
+
     def request(self, call: Call) -> Request:
         """
         ``POST {base}/v1/messages``.
@@ -74,9 +79,7 @@ class AnthropicMessages(Dialect):
             tools=call.tools and [convert_tool(tool) for tool in call.tools],
             tool_choice=choice_of(call.tool_choice),
         )
-        headers = {"Accept": "text/event-stream", "anthropic-version": VERSION}
-        if self.endpoint.api_key is not None:
-            headers["x-api-key"] = self.endpoint.api_key
+        headers = {"Accept": "text/event-stream", **self._auth()}
         return build_request(self.endpoint, "/v1/messages", headers, body, call)
 
     def decoder(self, *, max_event: int) -> Decoder[Event]:
@@ -128,6 +131,11 @@ class AnthropicMessages(Dialect):
         self._finish(message.get("stop_reason"), chunks)
         self.finished = True
         return chunks
+
+    @override
+    def _auth(self) -> dict[str, str]:
+        key = self.endpoint.api_key
+        return {"anthropic-version": VERSION, **({} if key is None else {"x-api-key": key})}
 
     def _read_odd(self, event: Event) -> list[Chunk]:
         data = event.data.strip()

@@ -16,19 +16,29 @@ from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import Dialect, parse_object
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 from streamkit.providers.usage import OLLAMA, read_usage
-from streamkit.request import Call, Request, Secret
+from streamkit.request import Call, Request
 from streamkit.wire.jsontext import encode, parse
 from streamkit.wire.ndjson import NDJSONDecoder
+from streamkit.wire.surrogates import clean_deep
 
-__all__ = ["OllamaChat"]
+__all__ = ["OllamaChat", "split_parts"]
+
+#: What the last line reports beside the counts: times in nanoseconds, and from ``/api/generate``
+#: the tokens of prompt and answer.
+_DETAILS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration", "context")
 
 
 class OllamaChat(Dialect):
     """
     The dialect of ``/api/chat``. Tool calls come whole; the finish reason of one is ``stop``.
 
+    The ``details`` of the usage are the durations, in nanoseconds. ``logprobs``, if asked for, are
+    in the metadata of their text.
+
     Thread safety: **confined**; one instance reads one attempt.
     """
+
+    models_path = "/api/tags"
 
     def request(self, call: Call) -> Request:
         """
@@ -40,25 +50,8 @@ class OllamaChat(Dialect):
         """
         if call.tool_choice not in (None, "auto"):
             raise ConfigurationError("ollama has no tool_choice; give it fewer tools instead")
-        options = without_none(
-            num_predict=call.max_tokens,
-            temperature=call.temperature,
-            top_p=call.top_p,
-            seed=call.seed,
-            stop=call.stop,
-        )
-        body = without_none(
-            model=call.model,
-            messages=convert_messages(call.system, call.messages),
-            stream=True,
-            tools=call.tools,
-            format=_format(call.response_format),
-            options=options or None,
-        )
-        headers = {"Accept": "application/x-ndjson"}
-        if self.endpoint.api_key is not None:
-            headers["Authorization"] = Secret(f"Bearer {self.endpoint.api_key}")
-        return build_request(self.endpoint, "/api/chat", headers, body, call)
+        messages = convert_messages(call.system, call.messages)
+        return self._post("/api/chat", call, messages=messages, tools=call.tools)
 
     def decoder(self, *, max_event: int) -> Decoder[str]:
         """One JSON text per line."""
@@ -77,7 +70,13 @@ class OllamaChat(Dialect):
             return []
         # Nearly every line of an answer: text, not done, nothing else.
         message = frame.get("message")
-        if frame.get("done") is False and self.model and message.__class__ is dict:
+        if (
+            message.__class__ is dict
+            and frame.get("done") is False
+            and self.model
+            and "logprobs" not in frame
+            and "error" not in frame
+        ):
             text = message.get("content")
             if text and text.__class__ is str and len(message) == 2 and "role" in message:
                 return [Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model)]
@@ -91,21 +90,47 @@ class OllamaChat(Dialect):
             ProviderError: The body is an error object.
         """
         frame = parse_object(body)
-        if frame is None or not (frame.get("error") or isinstance(frame.get("message"), dict)):
+        if frame is None or not (frame.get("error") or isinstance(self._message(frame), dict)):
             return None
         return self._read(frame)
+
+    def _post(self, path: str, call: Call, **fields: Any) -> Request:
+        """The request to ``path``, with these fields and those that both of Ollama's APIs have."""
+        options = without_none(
+            num_predict=call.max_tokens,
+            temperature=call.temperature,
+            top_p=call.top_p,
+            seed=call.seed,
+            stop=call.stop,
+        )
+        body = without_none(
+            model=call.model,
+            stream=True,
+            format=_format(call.response_format),
+            options=options or None,
+            **fields,
+        )
+        headers = {"Accept": "application/x-ndjson", **self._auth()}
+        return build_request(self.endpoint, path, headers, body, call)
+
+    def _message(self, frame: dict[str, Any]) -> Any:
+        """Where a line holds its part of the answer."""
+        return frame.get("message")
 
     def _read(self, frame: dict[str, Any]) -> list[Chunk]:
         if frame.get("error"):
             raise self._failure(frame)
         self._identify(frame.get("model"), None)
         chunks: list[Chunk] = []
-        message = frame.get("message")
+        message = self._message(frame)
         if isinstance(message, dict):
             self._read_message(message, chunks)
+        if chunks and (logprobs := frame.get("logprobs")):
+            chunks[-1].metadata["logprobs"] = clean_deep(logprobs)
         if frame.get("done") is True:
             self.finished = True
-            chunks += self._report_usage(read_usage(frame, OLLAMA))
+            details = {name: frame[name] for name in _DETAILS if frame.get(name) is not None}
+            chunks += self._report_usage(read_usage(frame, OLLAMA), details)
             self._finish(frame.get("done_reason"), chunks)
         return chunks
 
@@ -147,11 +172,14 @@ def convert_messages(
         converted.append({"role": "system", "content": system})
     for message in messages:
         plain = dict(message)
+        if plain.get("role") == "developer":
+            plain["role"] = "system"
         content = plain.get("content")
         if content is None:
             plain["content"] = ""
         elif not isinstance(content, str):
-            plain.update(_split_parts(content))
+            text, images = split_parts(content)
+            plain.update({"content": text, **({"images": images} if images else {})})
         if plain.get("tool_calls"):
             plain["tool_calls"] = [_convert_call(call, names) for call in plain["tool_calls"]]
         name = names.get(str(plain.get("tool_call_id")))
@@ -168,7 +196,13 @@ def _convert_call(call: Mapping[str, Any], names: dict[str, Any]) -> dict[str, A
     return {**call, "function": function}
 
 
-def _split_parts(parts: Iterable[Any]) -> dict[str, Any]:
+def split_parts(parts: Iterable[Any]) -> tuple[str, list[str]]:
+    """
+    Parts in OpenAI's form -> one text, and the images as base64.
+
+    Raises:
+        ConfigurationError: A part that is neither text nor an image with a data URL.
+    """
     texts, images = [], []
     for part in parts:
         if part.get("type") == "image_url":
@@ -182,8 +216,7 @@ def _split_parts(parts: Iterable[Any]) -> dict[str, Any]:
             raise ConfigurationError(
                 f"ollama takes text and image_url parts, got {str(part.get('type'))[:40]!r}"
             )
-    split: dict[str, Any] = {"content": "\n".join(texts)}
-    return {**split, "images": images} if images else split
+    return "\n".join(texts), images
 
 
 def _format(response_format: Mapping[str, Any] | None) -> Any:

@@ -75,6 +75,20 @@ def test_the_request_goes_to_the_chat_path_with_a_key_only_if_there_is_one() -> 
     assert OllamaChat(cloud).request(call).headers["Authorization"] == "Bearer key-12345"
 
 
+def test_the_list_of_models_is_that_of_the_tags() -> None:
+    request = OllamaChat(ENDPOINT).models_request()
+    assert request is not None
+    assert request.url == "http://127.0.0.1:11434/api/tags"
+    names = OllamaChat(ENDPOINT).model_names(b'{"models": [{"name": "m:1b", "model": "m:1b"}]}')
+    assert names == ["m:1b"]
+
+
+def test_developer_messages_are_system_messages() -> None:
+    assert body_of(messages=({"role": "developer", "content": "a"},))["messages"] == [
+        Message.system("a")
+    ]
+
+
 def test_arguments_become_objects_and_results_get_the_name_of_their_tool() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
     messages = (
@@ -120,7 +134,10 @@ def test_an_answer_is_read_with_its_counts_and_the_text_of_its_last_line() -> No
     }  # fmt: skip
     dialect, chunks = fed(line(content="Hel"), line(content="lo"), line(content=""), last)
     assert shown(chunks) == [("text", "Hel"), ("text", "lo"), ("text", "!"), ("usage", "")]
-    assert chunks[-1].metadata["usage"] == Usage(input_tokens=3, output_tokens=4)
+    assert chunks[-1].metadata == {
+        "usage": Usage(input_tokens=3, output_tokens=4),
+        "details": {"total_duration": 1},
+    }
     assert chunks[-1].finish_reason == "stop"
     assert {chunk.model for chunk in chunks} == {"m1"}
     assert (dialect.finished, dialect.finish_reason, dialect.response_id) == (True, "stop", None)
@@ -129,6 +146,12 @@ def test_an_answer_is_read_with_its_counts_and_the_text_of_its_last_line() -> No
 def test_done_without_a_reason_is_still_the_end() -> None:
     dialect, chunks = fed({"model": "m1", "done": True})
     assert (dialect.finished, dialect.finish_reason, chunks) == (True, None, [])
+
+
+def test_logprobs_are_kept_beside_their_text() -> None:
+    logprobs = [{"token": "b", "logprob": -0.5}]
+    _, chunks = fed(line(content="a"), line(content="b") | {"logprobs": logprobs})
+    assert [chunk.metadata for chunk in chunks] == [{}, {"logprobs": logprobs}]
 
 
 def test_thinking_is_reasoning_and_comes_first() -> None:
