@@ -126,7 +126,7 @@ class Attempts:
             yield from self._read(feed)
         except (StreamInterrupted, StreamTimeout):
             yield from self._held(feed)
-            if feed.finish_reason is None:
+            if not _decided(feed):
                 raise
         except StreamkitError:
             yield from self._held(feed)
@@ -169,7 +169,7 @@ class Attempts:
             if finishing:
                 if clocks.over():
                     return
-            elif feed.finish_reason is not None:
+            elif _decided(feed):
                 finishing = True
                 clocks.finishing()
 
@@ -182,6 +182,8 @@ class Attempts:
 
     def _judge(self, feed: Feed) -> Outcome:
         tail, reason = self._tail, feed.finish_reason
+        if reason is None and feed.blocked is not None:
+            return "content_filter"
         if reason is None:
             if not (feed.finished and (tail.content or feed.terminal_is_complete)):
                 what = f"after {tail.content} chunks" if tail.content else "before any content"
@@ -193,8 +195,9 @@ class Attempts:
             kind = finish_class(reason)
         if kind == "error":
             raise ProviderError(f"the provider stopped with finish reason {reason!r}", stage="body")
-        if kind == "stop" and tail.has_calls:
-            return "tool_calls"  # Ollama, Gemini and old LM Studio say stop (WIRE_FORMATS.md 14)
+        if kind in ("stop", "other") and tail.has_calls:
+            # Ollama, Gemini and old LM Studio say stop (WIRE_FORMATS.md 14); others, new words.
+            return "tool_calls"
         if kind == "stop" and tail.has_refusal:
             return "refused"
         return _OUTCOMES.get(kind, "completed")
@@ -219,3 +222,8 @@ class Attempts:
             if self._on_retry is not None:
                 self._on_retry(attempt)
         return delay
+
+
+def _decided(feed: Feed) -> bool:
+    """Whether the provider has said how the answer ends."""
+    return feed.finish_reason is not None or feed.blocked is not None

@@ -2,22 +2,27 @@
 What stands between the bytes and the ring: a head per attempt, a tail per stream.
 
 The head is a decoder and a provider: it turns the bytes of one answer into chunks, and knows when
-the provider said the last word. The tail joins, records and numbers; it outlives attempts. Both are
-push style and pure, so the caller's own thread and a producer thread drive them alike.
+the provider said the last word. The tail joins, takes the chunks through the stages, records and
+numbers; it outlives attempts. Both are push style and pure, so the caller's own thread and a
+producer thread drive them alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streamkit.chunk import Chunk, Result, ToolCall, Usage
-from streamkit.errors import LimitExceeded, ProtocolError, StreamkitError
+from streamkit.chunk import Chunk, Result, Usage
+from streamkit.errors import ConfigurationError, LimitExceeded, ProtocolError, StreamkitError
+from streamkit.pipeline.calls import GrowingCall
 from streamkit.pipeline.options import Limits
 from streamkit.providers.base import Provider
+from streamkit.providers.details import read_details
+from streamkit.stages import STAGES
 from streamkit.stages.join import JoinSurrogates
-from streamkit.wire.sse import SSEDecoder
+from streamkit.wire.jsontext import is_whole
 
-__all__ = ["CONTENT", "Head", "Tail"]
+__all__ = ["CONTENT", "Head", "Tail", "stage_names"]
 
 #: Kinds that are part of the answer: they end the ``first`` clock, and forbid a retry.
 CONTENT = frozenset({"text", "reasoning", "tool_call", "citation", "refusal"})
@@ -32,8 +37,8 @@ class Head:
     The bytes of one answer -> its chunks.
 
     ``feed`` never raises: an error waits in ``error``, so that the chunks of the events before it
-    are delivered first. A whole JSON body where an event stream was due is collected and read at
-    its end; an HTML page is refused.
+    are delivered first. A whole JSON body where a stream in another format was due is collected and
+    read at its end; an HTML page is refused.
 
     Thread safety: **confined**.
     """
@@ -53,6 +58,8 @@ class Head:
         """Bytes in any split -> chunks."""
         if not self._begun:
             data = self._begin(data)
+        if self.error is not None:
+            return []
         if self._whole is not None:
             self._collect(data)
             return []
@@ -98,7 +105,7 @@ class Head:
             self.error = ProtocolError(
                 "an HTML page came where a stream was due: " + repr(data[:200])[1:], data=data[:200]
             )
-        elif first in b"{[" and isinstance(self._decoder, SSEDecoder):
+        elif first in b"{[" and not self._decoder.reads_json:
             self._whole = bytearray()
         self._begun = True
         self._lead = b""
@@ -121,11 +128,17 @@ class Head:
             self.error = error
             return []
         if chunks is None:
-            self.error = ProtocolError(
-                "JSON that is no answer came where a stream was due: " + repr(body[:200])[1:],
-                data=body[:200],
-            )
+            self.error = self._no_answer(body)
         return chunks or []
+
+    def _no_answer(self, body: bytes) -> StreamkitError:
+        text = body.decode("utf-8", "replace")
+        if is_whole(text) and read_details(text).message:
+            return self.provider.error(200, {}, body)  # an error that was sent as a success
+        return ProtocolError(
+            "JSON that is no answer came where a stream was due: " + repr(body[:200])[1:],
+            data=body[:200],
+        )
 
 
 class Tail:
@@ -133,10 +146,23 @@ class Tail:
     Chunks of all attempts -> the chunks the user sees, and the Result so far.
 
     Thread safety: **confined** to the reading thread, except ``result()``: any thread.
+
+    Args:
+        limits: Bounds of the answer.
+        stages: Names in ``streamkit.stages.STAGES``, in the order the chunks go through.
+
+    Raises:
+        ConfigurationError: There is no stage of that name.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, stages: Sequence[str] = ()) -> None:
+        for name in stages:
+            if name not in STAGES:
+                raise ConfigurationError(
+                    f"a stage must be one of {', '.join(STAGES)}, got {name!r}"
+                )
         self._join = JoinSurrogates()
+        self._stages = [STAGES[name]() for name in stages]
         self.limit = limits.answer
         #: Bytes on the wire that may come without content: more than any answer or event needs.
         self.quiet_limit = limits.answer + limits.event
@@ -146,17 +172,24 @@ class Tail:
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
         self._citations: list[Any] = []
-        self._calls: dict[int, list[Any]] = {}
+        self._calls: dict[int, GrowingCall] = {}
         #: How many chunks of content were recorded.
         self.content = 0
         self.usage = Usage()
+        #: What the provider reported beside its counts.
+        self.details: Mapping[str, Any] | None = None
         self.finish_reason: str | None = None
         self.model: str | None = None
         self.id: str | None = None
 
     def feed(self, chunks: list[Chunk], wall: float) -> list[Chunk]:
-        """Join, record, number. ``wall`` is epoch seconds. Ask ``over`` afterwards."""
+        """Join, stage, record, number. ``wall`` is epoch seconds. Ask ``over`` afterwards."""
         chunks = self._join.feed(chunks)
+        for stage in self._stages:
+            chunks = stage.feed(chunks)
+        return self._record(chunks, wall)
+
+    def _record(self, chunks: list[Chunk], wall: float) -> list[Chunk]:
         index = self._index
         for chunk in chunks:
             chunk.index = index
@@ -183,7 +216,9 @@ class Tail:
     def flush(self, wall: float) -> list[Chunk]:
         """The end of an attempt, good or bad -> what was held back."""
         held = self._join.flush()
-        return self.feed(held, wall) if held else held
+        for stage in self._stages:
+            held = stage.feed(held) + stage.flush()
+        return self._record(held, wall)
 
     def done(self, outcome: str, wall: float) -> Chunk:
         """The chunk that ends a stream quietly."""
@@ -215,10 +250,7 @@ class Tail:
         return Result(
             text="".join(tuple(self._text)),
             reasoning="".join(tuple(self._reasoning)),
-            tool_calls=tuple(
-                ToolCall(index, id, name, "".join(tuple(parts)))
-                for index, (id, name, parts) in self._calls.copy().items()
-            ),
+            tool_calls=tuple(call.so_far() for call in self._calls.copy().values()),
             citations=tuple(self._citations),
             refusal="".join(tuple(self._refusal)),
             usage=self.usage,
@@ -235,14 +267,22 @@ class Tail:
         if kind == "reasoning":
             self._reasoning.append(chunk.content)
         elif kind == "tool_call":
-            meta = chunk.metadata
-            call = self._calls.setdefault(meta["index"], ["", "", []])
-            call[0] = call[0] or meta.get("id") or ""
-            call[1] = call[1] or meta.get("name") or ""
-            call[2].append(chunk.content)
+            index = chunk.metadata["index"]
+            call = self._calls.get(index)
+            if call is None:
+                call = self._calls[index] = GrowingCall(index)
+            call.add(chunk.metadata, chunk.content)
         elif kind == "refusal":
             self._refusal.append(chunk.content)
         elif kind == "citation":
             self._citations.append(chunk.metadata["citation"])
         elif kind == "usage":
             self.usage = chunk.metadata["usage"]
+            self.details = chunk.metadata.get("details", self.details)
+
+
+def stage_names(usual: Sequence[str], think: bool | None) -> tuple[str, ...]:
+    """The stages of a provider's row, with or without ``think`` if the user said so."""
+    if think is None or think == ("think" in usual):
+        return tuple(usual)
+    return ("think", *usual) if think else tuple(name for name in usual if name != "think")

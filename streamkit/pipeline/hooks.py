@@ -100,7 +100,7 @@ class Hooks:
                     handed += 1
                     for call in self.on_chunk:
                         call(chunk)
-                    if chunk.kind == "text":
+                    if chunk.kind == "text" and chunk.content:
                         for call in self.on_text:
                             call(chunk.content)
             finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from types import NoneType
 from typing import Any, Literal, TypeVar, get_args
 
 from streamkit.deadline import Timeouts
@@ -18,7 +19,9 @@ from streamkit.flow.batch import BatchConfig
 from streamkit.flow.overflow import POLICIES
 from streamkit.flow.ring import BufferConfig
 from streamkit.flow.watermark import FlowConfig
+from streamkit.observe.cost import Price, Prices, require_table
 from streamkit.observe.metrics import MetricsConfig
+from streamkit.pipeline.account import Tokenizer
 from streamkit.recovery.retry import RetryConfig
 
 __all__ = ["Limits", "Mode", "StreamOptions", "build_options", "nearest"]
@@ -70,6 +73,16 @@ class StreamOptions:
         timeout: The five clocks.
         retry: When a request is sent again before the first content; None never.
         limits: Bounds on what a provider may send.
+        think: Whether thinking inside the text, between ``<think>`` and ``</think>``, becomes
+            reasoning. None leaves it to the provider's row in the table.
+        price: What Result.cost is reckoned by: Prices of the model, a function of usage, provider
+            and model that gives US dollars or None, or True for the table of the extra ``prices``.
+            None is the provider's own figure, where it reports one.
+        tokenizer: Text -> how many tokens, or the tokens. It counts prompt and answer of a stream
+            whose provider reported no usage at all, once, when the Result is final, in the thread
+            that asks for it; tools and images are left out. Counts of the provider are never mixed
+            with ours, also where the stream ended before the last of them: Anthropic's first ones
+            hold the whole prompt, but hardly any output.
 
     Raises:
         ConfigurationError: A value that is not of its class; the short forms are for keywords.
@@ -83,16 +96,29 @@ class StreamOptions:
     timeout: Timeouts = field(default_factory=Timeouts)
     retry: RetryConfig | None = field(default_factory=RetryConfig)
     limits: Limits = field(default_factory=Limits)
+    think: bool | None = None
+    price: Price | None = None
+    tokenizer: Tokenizer | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
             raise ConfigurationError(
                 f"mode must be one of {', '.join(get_args(Mode))}, got {self.mode!r}"
             )
+        if not isinstance(self.think, (bool, NoneType)):
+            raise ConfigurationError(f"think must be True, False or None, got {self.think!r}")
         for name, kind in _CONFIGS.items():
             value = getattr(self, name)
             if not isinstance(value, kind) and not (value is None and name in _OPTIONAL):
                 raise ConfigurationError(f"{name} must be a {kind.__name__}, got {value!r}")
+        if self.price is True:
+            require_table()
+        elif not (self.price is None or callable(self.price) or isinstance(self.price, Prices)):
+            raise ConfigurationError(
+                f"price must be Prices, True or a function, got {self.price!r}"
+            )
+        if self.tokenizer is not None and not callable(self.tokenizer):
+            raise ConfigurationError(f"tokenizer must be a function, got {self.tokenizer!r}")
 
 
 _CONFIGS: Mapping[str, type] = {
@@ -112,8 +138,6 @@ LATER = (
     "units",
     "strip",
     "rate",
-    "price",
-    "tokenizer",
     "transform",
     "validate",
     "stop_when",
@@ -136,8 +160,9 @@ def build_options(given: Mapping[str, Any]) -> StreamOptions:
     elif not isinstance(base, StreamOptions):
         raise ConfigurationError(f"options must be a StreamOptions, got {type(base).__name__}")
     changes: dict[str, Any] = {}
-    if given.get("mode") is not None:
-        changes["mode"] = given["mode"]
+    for name in ("mode", "think"):
+        if given.get(name) is not None:
+            changes[name] = given[name]
     for name, read in _READERS.items():
         if name in given:
             changes[name] = read(name, given[name])
@@ -203,6 +228,14 @@ def _timeout(name: str, value: Any) -> Timeouts:
     return _read(name, value, Timeouts)
 
 
+def _price(name: str, value: Any) -> Price | None:
+    if value is None or value is False:
+        return None
+    if value is True or callable(value):
+        return value  # type: ignore[no-any-return]
+    return _read(name, value, Prices)
+
+
 _READERS: dict[str, Callable[[str, Any], Any]] = {
     "buffer": _buffer,
     "batch": _optional(BatchConfig),
@@ -210,4 +243,6 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "metrics": _optional(MetricsConfig),
     "timeout": _timeout,
     "retry": _optional(RetryConfig),
+    "price": _price,
+    "tokenizer": lambda name, value: value,
 }

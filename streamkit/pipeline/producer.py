@@ -68,7 +68,14 @@ def produce(
 
 
 def _may_shed(chunk: Chunk) -> bool:
-    return chunk.kind in SHEDDABLE
+    """
+    Text may be shed, also that of other choices; what a chunk says in metadata alone may not.
+
+    There are signatures that must be sent back, calls the service made, the ends of other choices.
+    """
+    if chunk.kind not in SHEDDABLE:
+        return False
+    return bool(chunk.content or not chunk.metadata or "content" in chunk.metadata)
 
 
 def _merge(old: Chunk, new: Chunk) -> Chunk | None:

@@ -19,7 +19,7 @@ import logging
 import os
 import threading
 from _thread import allocate_lock, get_ident
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import Context, copy_context
 from copy import copy
 from time import monotonic
@@ -33,14 +33,16 @@ from streamkit.flow.watermark import WaterMark
 from streamkit.latch import Latch
 from streamkit.observe.metrics import Counters, Metrics
 from streamkit.observe.progress import Progress
+from streamkit.pipeline.account import Account
 from streamkit.pipeline.attempts import Attempts
-from streamkit.pipeline.chain import Tail
+from streamkit.pipeline.chain import Tail, stage_names
 from streamkit.pipeline.hooks import Hooks
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.producer import new_ring, produce
 from streamkit.pipeline.source import Source
 from streamkit.process import forget, generation, remember
 from streamkit.recovery.retry import RetryPolicy
+from streamkit.request import Call
 from streamkit.transport.base import Link
 
 __all__ = ["Run"]
@@ -62,7 +64,15 @@ class Run:
     """
 
     def __init__(
-        self, source: Source, options: StreamOptions, *, provider: str, model: str
+        self,
+        source: Source,
+        options: StreamOptions,
+        *,
+        provider: str,
+        model: str,
+        stages: Sequence[str] = (),
+        call: Call | None = None,
+        cached_apart: bool = False,
     ) -> None:
         self.id = os.urandom(8).hex()
         self.provider = provider
@@ -72,7 +82,7 @@ class Run:
         self.counters = Counters()
         #: Whether chunks may be shed, so that gaps show up among the others.
         self.lossy = options.buffer.overflow not in ("block", "coalesce")
-        self.tail = Tail(options.limits)
+        self.tail = Tail(options.limits, stage_names(stages, options.think))
         self.context: Context = copy_context()
         self.ended = Latch()
         #: Set once the final callbacks have returned.
@@ -87,6 +97,14 @@ class Run:
         self.error: BaseException | None = None
         self.reason = ""
         self._source = source
+        self._account = Account(
+            call,
+            provider=provider,
+            model=model,
+            price=options.price,
+            tokenizer=options.tokenizer,
+            cached_apart=cached_apart,
+        )
         self._generation = generation()
         self._cancelled = Latch()
         self._settled = allocate_lock()  # taken once, by the first to settle, and never given back
@@ -269,7 +287,7 @@ class Run:
         if isinstance(error, StreamkitError):
             outcome = error.outcome
             if error is self._failure and self._attempts is not None and self._attempts.answered:
-                error.partial = self._snapshot(outcome)
+                error.partial = self._settled_result(outcome)
         self.settle(outcome, error)
         self.cut()
 
@@ -369,10 +387,14 @@ class Run:
         """The Result so far, or the final one."""
         if self._result is not None:
             return self._result
-        result = self._snapshot(self.outcome)
-        if self.ended.is_set:
-            self._result = result
-        return result
+        if not self.ended.is_set:
+            return self._snapshot(self.outcome)
+        self._result = self._settled_result(self.outcome)
+        return self._result
+
+    def _settled_result(self, outcome: Outcome | None) -> Result:
+        answered = self._attempts is not None and self._attempts.answered
+        return self._account.settle(self._snapshot(outcome), self.tail.details, answered=answered)
 
     def _snapshot(self, outcome: Outcome | None) -> Result:
         return self.tail.result(

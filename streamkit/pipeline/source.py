@@ -20,10 +20,10 @@ from streamkit.pipeline.redact import Redactor
 from streamkit.providers.base import Provider
 from streamkit.providers.failure import request_id
 from streamkit.recovery.retry import retry_after
-from streamkit.request import Request
+from streamkit.request import Request, signed
 from streamkit.transport.base import ByteStream, Link, Transport
 
-__all__ = ["Feed", "HttpFeed", "HttpSource", "Source"]
+__all__ = ["Feed", "HttpFeed", "HttpSource", "Source", "refusal"]
 
 
 class Feed(Protocol):
@@ -41,6 +41,11 @@ class Feed(Protocol):
     @property
     def finish_reason(self) -> str | None:
         """The provider's word for why it stopped; None while it has not."""
+        ...
+
+    @property
+    def blocked(self) -> str | None:
+        """Why the prompt was refused under status 200; None if it was not."""
         ...
 
     @property
@@ -104,7 +109,7 @@ class HttpSource:
         self._request = request
         self._new_provider = new_provider
         self._limits = limits
-        self._redactor = Redactor(request)
+        self._redactor = Redactor(request)  # of the request last sent
         self.headers: Mapping[str, str] = {}
 
     def open(self, link: Link) -> HttpFeed:
@@ -115,12 +120,14 @@ class HttpSource:
             ProviderError: The service said no.
             TransportError: It could not be asked, or it pointed elsewhere.
         """
+        request = signed(self._request)
+        self._redactor = Redactor(request)
         try:
-            stream = self._transport.open(self._request, link)
+            stream = self._transport.open(request, link)
             self.headers = self._redactor.headers(stream.headers)
             try:
                 if not 200 <= stream.status <= 299:
-                    raise self._refused(stream)
+                    raise refusal(stream, request, self._new_provider(), self._limits)
                 provider = self._new_provider()
                 return HttpFeed(stream, Head(provider, self._limits), self._redactor)
             except BaseException:
@@ -129,23 +136,6 @@ class HttpSource:
         except StreamkitError as error:
             self._redactor.error(error)
             raise
-
-    def _refused(self, stream: ByteStream) -> StreamkitError:
-        status, headers = stream.status, stream.headers
-        if 300 <= status <= 399:
-            there = _host(headers.get("location", ""))
-            return TransportError(
-                f"{self._request.provider} answered {status}, a redirect to {there[:200]!r}; "
-                "redirects are not followed: they would carry the key along",
-                status=status, stage="headers", request_id=request_id(headers),
-            )  # fmt: skip
-        if status < 200:
-            return TransportError(f"{self._request.provider} answered {status}, which ends nothing")
-        body = stream.read_error_body(self._limits.error_body)
-        error: ProviderError = self._new_provider().error(status, headers, body)
-        error.retry_after = retry_after(headers, now=time())
-        error.stage = "headers"
-        return error
 
 
 class HttpFeed:
@@ -169,6 +159,11 @@ class HttpFeed:
     def finish_reason(self) -> str | None:
         """See Feed."""
         return self._provider.finish_reason
+
+    @property
+    def blocked(self) -> str | None:
+        """See Feed."""
+        return self._provider.blocked
 
     @property
     def finished(self) -> bool:
@@ -211,6 +206,30 @@ class HttpFeed:
     def close(self) -> None:
         """See Feed."""
         self._stream.close()
+
+
+def refusal(
+    stream: ByteStream, request: Request, provider: Provider[Any], limits: Limits
+) -> StreamkitError:
+    """The error for an answer whose status is no success; reads its body."""
+    status, headers = stream.status, stream.headers
+    if 300 <= status <= 399:
+        there = _host(headers.get("location", ""))
+        return TransportError(
+            f"{request.provider} answered {status}, a redirect to {there[:200]!r}; "
+            "redirects are not followed: they would carry the key along",
+            status=status, stage="headers", request_id=request_id(headers),
+        )  # fmt: skip
+    if status < 200:
+        return TransportError(f"{request.provider} answered {status}, which ends nothing")
+    error: ProviderError = provider.error(
+        status, headers, stream.read_error_body(limits.error_body)
+    )
+    asked = retry_after(headers, now=time())
+    if asked is not None:  # else what the provider found in the body stays
+        error.retry_after = asked
+    error.stage = "headers"
+    return error
 
 
 def _host(location: str) -> str:

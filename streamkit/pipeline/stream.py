@@ -69,7 +69,7 @@ class Stream:
         try:
             while (chunks := drain.next()) is not None:
                 for chunk in drain.hand_out(chunks):
-                    if chunk.kind == "text":
+                    if chunk.kind == "text" and chunk.content:
                         yield chunk.content
                         if run.ended.is_set:
                             return

@@ -64,6 +64,9 @@ def test_without_keywords_everything_is_at_its_default() -> None:
         ({"mode": None}, {"mode": "buffered"}),
         ({"mode": "managed"}, {"mode": "managed"}),
         ({"options": None}, {}),
+        ({"think": True}, {"think": True}),
+        ({"think": False}, {"think": False}),
+        ({"think": None}, {"think": None}),
     ],
     ids=str,
 )
@@ -72,9 +75,10 @@ def test_each_short_form_means_one_thing(given: dict[str, Any], expected: dict[s
 
 
 def test_a_keyword_wins_over_the_options_object() -> None:
-    base = StreamOptions(mode="direct", buffer=BufferConfig(capacity=7), retry=None)
-    made = build_options({"options": base, "mode": "managed", "overflow": "drop"})
+    base = StreamOptions(mode="direct", buffer=BufferConfig(capacity=7), retry=None, think=True)
+    made = build_options({"options": base, "mode": "managed", "overflow": "drop", "think": False})
     assert made.mode == "managed"
+    assert made.think is False
     assert made.buffer == BufferConfig(capacity=7, overflow="drop")
     assert made.retry is None
 
@@ -114,6 +118,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"retry": 3}, "retry must be"),
     ({"retry": {"max_retries": -1}}, "max_retries must be a whole number of at least 0, got -1"),
     ({"retry": {"initial": math.inf}}, "initial must be seconds"),
+    ({"think": 1}, "think must be True, False or None, got 1"),
+    ({"think": "yes"}, "think must be True, False or None, got 'yes'"),
     ({"temperature": "hot"}, "temperature must be a number, got str"),
     ({"temperature": True}, "temperature must be a number, got bool"),
     ({"max_tokens": 0}, "max_tokens must be at least 1, got 0"),

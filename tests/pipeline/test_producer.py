@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from streamkit import BatchConfig, BufferConfig, FlowConfig, Stream, Timeouts
+from streamkit import BatchConfig, BufferConfig, Chunk, FlowConfig, Stream, Timeouts
+from streamkit.pipeline.producer import _may_shed, _merge, new_ring
 from streamkit.testing import (
     Cut,
     Error,
@@ -384,3 +386,66 @@ def test_an_open_batch_at_a_cancel_counts_as_dropped(play: Any, threaded: str) -
     assert batches == []
     check_counts(stream.metrics, 0, 4)
     check_counts(ends[0].metrics, 0, 4)
+
+
+# -- what a chunk may be, of which only some are display
+
+
+@pytest.mark.parametrize(
+    ("chunk", "may"),
+    [
+        (Chunk("text"), True),
+        (Chunk(""), True),
+        (Chunk("text", metadata={"logprobs": []}), True),
+        (Chunk("hm", kind="reasoning"), True),
+        (Chunk(metadata={"choice": 1, "content": "other"}), True),
+        (Chunk(metadata={"choice": 1, "finish_reason": "stop"}), False),
+        (Chunk(metadata={"server_tool": {"name": "search"}}), False),
+        (Chunk(metadata={"server_tool_result": {"id": "s"}}), False),
+        (Chunk(metadata={"audio": {"data": "UklG"}}), False),
+        (Chunk(kind="reasoning", metadata={"signature": "sig"}), False),
+        (Chunk(kind="reasoning", metadata={"encrypted": "x"}), False),
+        (Chunk("{", kind="tool_call", metadata={"index": 0}), False),
+        (Chunk(kind="citation", metadata={"citation": {"url": "u"}}), False),
+        (Chunk("no", kind="refusal"), False),
+        (Chunk(kind="usage"), False),
+    ],
+    ids=lambda value: (
+        f"{value.kind} {value.content} {list(value.metadata)}"
+        if isinstance(value, Chunk)
+        else str(value)
+    ),
+)
+def test_display_may_be_shed_and_nothing_that_is_said_once(chunk: Chunk, may: bool) -> None:
+    assert _may_shed(chunk) is may
+
+
+def test_other_choices_and_signatures_never_merge_with_the_text() -> None:
+    plain = Chunk("a")
+    for metadata in ({"choice": 1, "content": "b"}, {"signature": "s"}, {"audio": {}}):
+        said = Chunk(metadata=metadata)
+        assert _merge(plain, said) is _merge(said, plain) is _merge(said, said) is None
+    merged = _merge(plain, Chunk("b", 1, finish_reason="stop"))
+    assert merged == Chunk("ab", 0, finish_reason="stop")
+
+
+@pytest.mark.parametrize("overflow", ["drop", "overwrite", "coalesce"])
+def test_a_flood_of_text_costs_no_call_the_service_made(overflow: str) -> None:
+    ring = new_ring(BufferConfig(capacity=4, overflow=overflow))
+    said = Chunk(metadata={"server_tool": {"name": "search"}})
+    got: list[Chunk] = []
+
+    def consume() -> None:
+        while taken := ring.pop_many(1, timeout=5):
+            got.extend(taken)
+
+    with ThreadPoolExecutor(1) as thread:
+        ring.push(said)
+        ring.push_many([Chunk("x" * 40_000) for _ in range(3)])
+        done = thread.submit(consume)
+        for _ in range(20):
+            ring.push_many([Chunk("x" * 40_000) for _ in range(5)])
+            ring.push(said)
+        ring.close()
+        done.result(10)
+    assert sum(chunk == said for chunk in got) == 21

@@ -1,0 +1,142 @@
+"""What stands where a stream was due: a page, an error, a whole answer; in every dialect."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from streamkit import Chunk, LimitExceeded, Limits, ProtocolError, ProviderError
+from streamkit.pipeline.chain import Head
+from streamkit.providers.base import Endpoint
+from streamkit.providers.registry import BUILTIN
+from streamkit.providers.service import CHAT
+from streamkit.wire.eventstream import EventStreamDecoder
+from streamkit.wire.jsonarray import JSONArrayDecoder
+from streamkit.wire.ndjson import NDJSONDecoder
+from streamkit.wire.sse import SSEDecoder
+
+DIALECTS = sorted({path for service in BUILTIN.values() for path in service.dialects.values()})
+
+#: Services whose errors have no member of that name.
+BARE = ("bedrock", "cohere")
+
+#: Decoder -> whether it is fed a body that begins as JSON does.
+DECODERS = {
+    SSEDecoder: False,
+    EventStreamDecoder: False,
+    NDJSONDecoder: True,
+    JSONArrayDecoder: True,
+}
+
+
+def new_head(path: str) -> Head:
+    module, _, name = path.partition(":")
+    dialect = getattr(import_module(module), name)
+    return Head(dialect(Endpoint(provider="p", base_url="https://api.example")), Limits())
+
+
+def read(head: Head, body: bytes, size: int | None = None) -> list[Chunk]:
+    """The chunks of a body in pieces of that size, as the attempt loop reads it."""
+    size = size or len(body)
+    chunks: list[Chunk] = []
+    for start in range(0, len(body), size):
+        chunks += head.feed(body[start : start + size])
+        if head.error is not None:
+            return chunks
+    return chunks + head.flush()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "words"),
+    [
+        (b'{"message": "too many tokens"}', ProviderError, "p answered 200: too many tokens"),
+        (b'{"detail": "not here"}', ProviderError, "p answered 200: not here"),
+        (b'[{"error": {"message": "bad"}}]', ProviderError, "p answered 200: bad"),
+        (b'{"hello": 1}', ProtocolError, "JSON that is no answer"),
+        (b'{"message": {"content": "Hi"}}', ProtocolError, "JSON that is no answer"),
+        (b'{"message": "cut', ProtocolError, "JSON that is no answer"),
+    ],
+)
+def test_json_that_is_no_answer_is_an_error_with_what_it_says(
+    body: bytes, kind: type, words: str
+) -> None:
+    head = new_head(CHAT)
+    assert read(head, body) == []
+    assert type(head.error) is kind
+    assert words in str(head.error)
+
+
+class Reader:
+    """A provider that keeps what it is given."""
+
+    finished = False
+
+    def __init__(self, decoder: type) -> None:
+        self._decoder = decoder
+        self.events: list[Any] = []
+        self.bodies: list[bytes] = []
+
+    def decoder(self, *, max_event: int) -> Any:
+        return self._decoder(max_event=max_event)
+
+    def feed(self, event: Any) -> list[Chunk]:
+        self.events.append(event)
+        return []
+
+    def flush(self) -> list[Chunk]:
+        return []
+
+    def whole(self, body: bytes) -> list[Chunk]:
+        self.bodies.append(body)
+        return [Chunk("whole")]
+
+
+@pytest.mark.parametrize("path", DIALECTS)
+@pytest.mark.parametrize("size", [None, 1])
+def test_a_page_is_named_as_one_in_every_dialect(path: str, size: int | None) -> None:
+    head = new_head(path)
+    assert read(head, b"\n <!doctype html><title>Log in</title>", size) == []
+    assert type(head.error) is ProtocolError
+    assert "an HTML page came" in str(head.error)
+
+
+@pytest.mark.parametrize("path", DIALECTS)
+@pytest.mark.parametrize("size", [None, 1])
+def test_an_error_object_under_200_is_the_services_error_in_every_dialect(
+    path: str, size: int | None
+) -> None:
+    head = new_head(path)
+    error: Any = {"message": "no such model"}
+    bare = any(name in path for name in BARE)
+    assert read(head, json.dumps(error if bare else {"error": error}).encode(), size) == []
+    assert isinstance(head.error, ProviderError), repr(head.error)
+    assert "no such model" in str(head.error)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("body", [b'{"a": 1}', b'[{"a": 1}]', b'\xef\xbb\xbf\n {"a": 1}'])
+@pytest.mark.parametrize("size", [None, 1])
+def test_json_is_fed_to_a_decoder_of_json_and_else_read_whole(
+    decoder: type, body: bytes, size: int | None
+) -> None:
+    provider: Any = Reader(decoder)
+    head = Head(provider, Limits())
+    chunks = read(head, body, size)
+    assert head.error is None
+    if DECODERS[decoder]:
+        assert (len(provider.events), provider.bodies, chunks) == (1, [], [])
+    else:
+        assert provider.events == []
+        assert [json.loads(whole) for whole in provider.bodies] == [json.loads(body)]
+        assert [chunk.content for chunk in chunks] == ["whole"]
+
+
+def test_a_whole_answer_in_place_of_binary_events_meets_the_limit() -> None:
+    provider: Any = Reader(EventStreamDecoder)
+    head = Head(provider, Limits(answer=100))
+    assert read(head, b'{"a": "' + b"x" * 200, 10) == []
+    assert type(head.error) is LimitExceeded
+    assert provider.bodies == []
