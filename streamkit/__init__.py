@@ -45,8 +45,8 @@ if _TYPE_CHECKING:
         UnknownProvider,
     )
     from streamkit.flow import BatchConfig, BufferConfig, ChunkBatcher, FlowConfig, StreamBuffer
-    from streamkit.observe import Metrics, MetricsConfig, Progress
-    from streamkit.pipeline import Limits, Stream, StreamOptions
+    from streamkit.observe import Metrics, MetricsConfig, Prices, Progress
+    from streamkit.pipeline import Health, Limits, Stream, StreamOptions
     from streamkit.providers import Service, register
     from streamkit.recovery import RetryConfig
     from streamkit.request import Message
@@ -67,6 +67,7 @@ __all__ = [
     "ContentBlocked",
     "FlowConfig",
     "FlowError",
+    "Health",
     "InvalidRequest",
     "Kind",
     "LimitExceeded",
@@ -76,6 +77,7 @@ __all__ = [
     "MetricsConfig",
     "Outcome",
     "Overloaded",
+    "Prices",
     "Progress",
     "ProtocolError",
     "ProviderError",

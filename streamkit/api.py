@@ -13,15 +13,18 @@ from streamkit.errors import ConfigurationError
 from streamkit.flow.batch import BatchConfig
 from streamkit.flow.ring import BufferConfig
 from streamkit.flow.watermark import FlowConfig
+from streamkit.observe.cost import Price
 from streamkit.observe.metrics import Metrics, MetricsConfig
 from streamkit.observe.progress import Progress
+from streamkit.pipeline.account import Tokenizer
 from streamkit.pipeline.hooks import HOOKS
 from streamkit.pipeline.options import LATER, Mode, StreamOptions, build_options, nearest
+from streamkit.pipeline.probe import Health, Probe
 from streamkit.pipeline.run import Run
 from streamkit.pipeline.source import HttpSource
 from streamkit.pipeline.stream import Stream
 from streamkit.process import on_fork
-from streamkit.providers.registry import resolve
+from streamkit.providers.registry import Target, resolve
 from streamkit.recovery.retry import RetryConfig
 from streamkit.request import build_call, conceal
 from streamkit.transport.http import HttpTransport
@@ -35,15 +38,20 @@ __all__ = ["Client", "close", "stream"]
 Prompt = str | Sequence[Mapping[str, Any]]
 
 
-class ClientKeywords(TypedDict, total=False):
-    """Keywords that say where requests go; a Client takes them once."""
+class PlaceKeywords(TypedDict, total=False):
+    """Keywords that say where requests go, beside the provider."""
 
-    provider: str | None
     api: str | None
     api_key: str | None
     base_url: str | None
     session: requests.Session | None
     headers: Mapping[str, str] | None
+
+
+class ClientKeywords(PlaceKeywords, total=False):
+    """Keywords that a Client takes once."""
+
+    provider: str | None
 
 
 class RequestKeywords(TypedDict, total=False):
@@ -74,6 +82,9 @@ class StreamKeywords(RequestKeywords, total=False):
     metrics: MetricsConfig | Mapping[str, Any] | bool | None
     timeout: Timeouts | Mapping[str, Any] | float | bool | None
     retry: RetryConfig | Mapping[str, Any] | bool | None
+    think: bool | None
+    price: Price | Mapping[str, float] | bool | None
+    tokenizer: Tokenizer | None
     on_text: Callable[[str], Any] | None
     on_chunk: Callable[[Chunk], Any] | None
     on_batch: Callable[[list[Chunk]], Any] | None
@@ -88,6 +99,7 @@ class AllKeywords(ClientKeywords, StreamKeywords, total=False):
     """What ``stream()`` takes."""
 
 
+_PLACE = frozenset(PlaceKeywords.__annotations__)
 _CLIENT = frozenset(ClientKeywords.__annotations__)
 _REQUEST = frozenset(RequestKeywords.__annotations__)
 _KNOWN = frozenset(AllKeywords.__annotations__) | frozenset(LATER)
@@ -131,12 +143,87 @@ class Client:
             ConfigurationError: Anything that cannot be sent or done, before anything is sent.
         """
         conceal(keywords)
+        _check_names(keywords, _KNOWN, "stream()")
+        transport = self._through(keywords.get("session"))
+        return _open(transport, {**self._settings, **keywords}, model, prompt)
+
+    def health(
+        self,
+        provider: str | None = None,
+        *,
+        timeout: float | None = 10.0,
+        **keywords: Unpack[PlaceKeywords],
+    ) -> Health:
+        """
+        Whether a provider can be used now: true, or false with a reason.
+
+        It is asked for its list of models, which costs nothing. That tells of a missing or wrong
+        key, an unreachable or wrong address, and a service in trouble; but some lists are open to
+        all (OpenRouter, Ollama), and there a wrong key does not show. Services without a list get
+        a GET of their address, without the key: then any answer under 500 is good.
+
+        Blocks until the answer is there or ``timeout`` is over; starts no thread, tries once.
+
+        Args:
+            provider: Its name; ``provider/model`` is fine too. None is the client's own.
+            timeout: Seconds for all of it, but that a name lookup cannot be interrupted; None waits
+                for ever.
+            keywords: ``api, api_key, base_url, session, headers``, in place of the client's, which
+                are not used at all for another provider than the client's.
+
+        Raises:
+            ConfigurationError: An unknown provider or keyword, or a value that cannot be right.
+        """
+        conceal(keywords)
+        try:
+            return self._probe("health()", provider, timeout, keywords).health()
+        except ConfigurationError as error:
+            if not error.missing:
+                raise
+            return Health(False, str(error))
+
+    def models(
+        self,
+        provider: str | None = None,
+        *,
+        timeout: float | None = 30.0,
+        **keywords: Unpack[PlaceKeywords],
+    ) -> list[str]:
+        """
+        The names of the models a provider offers, as ``stream()`` takes them after the slash.
+
+        In the provider's order, all pages of the list. Blocks, and takes its arguments, as
+        ``health()`` does.
+
+        Raises:
+            ConfigurationError: As for ``health()``; no key; or the service has no such list.
+            ProviderError, TransportError, ProtocolError: As for streams.
+        """
+        conceal(keywords)
+        return self._probe("models()", provider, timeout, keywords).models()
+
+    def _probe(
+        self, where: str, provider: str | None, timeout: float | None, given: PlaceKeywords
+    ) -> Probe:
+        _check_names(given, _PLACE, where)
+        transport = self._through(given.get("session"))
+        settings = self._settings
+        if provider is not None:
+            provider = str(provider).partition("/")[0]
+            if settings.get("provider", provider) != provider:
+                settings = {}  # a key goes to nobody but the service it was given for
+            settings = {**settings, "provider": provider}
+        settings = {**settings, **given}
+        if settings.get("provider") is None and settings.get("base_url") is None:
+            raise ConfigurationError(f"{where} must be told which provider, or a base_url")
+        target = _resolve(settings, "any")
+        return Probe(transport, target.dialect(target.endpoint), timeout)
+
+    def _through(self, session: requests.Session | None) -> HttpTransport:
+        """What a request goes through."""
         if self._closed:
             raise ConfigurationError("the client is closed; make a new one")
-        _check_names(keywords, _KNOWN, "stream()")
-        session = keywords.get("session")
-        transport = self._transport if session is None else HttpTransport(session)
-        return _open(transport, {**self._settings, **keywords}, model, prompt)
+        return self._transport if session is None else HttpTransport(session)
 
     def close(self) -> None:
         """Close idle connections. Streams that exist go on; new ones raise ConfigurationError."""
@@ -172,7 +259,8 @@ def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Strea
         keywords: ``provider, api, api_key, base_url, session, headers`` (where),
             ``system, temperature, top_p, max_tokens, stop, seed, tools, tool_choice,
             response_format, extra_body, extra_headers`` (what),
-            ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, on_*`` (how).
+            ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry,
+            think, price, tokenizer, on_*`` (how).
 
     Raises:
         ConfigurationError: Anything that cannot be sent or done, before anything is sent.
@@ -222,9 +310,13 @@ def _check_names(given: Mapping[str, Any], known: frozenset[str], where: str) ->
             )
 
 
-def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt: Prompt) -> Stream:
+def _resolve(given: Mapping[str, Any], model: str) -> Target:
     where = {k: given.get(k) for k in ("provider", "api", "api_key", "base_url", "headers")}
-    target = resolve(model, **where)  # type: ignore[arg-type]
+    return resolve(model, **where)  # type: ignore[arg-type]
+
+
+def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt: Prompt) -> Stream:
+    target = _resolve(given, model)
     options = build_options(given)
     call = build_call(target.model, prompt, {k: given.get(k) for k in _REQUEST})
     request = target.dialect(target.endpoint).request(call)
@@ -233,6 +325,9 @@ def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt
         options,
         provider=target.endpoint.provider,
         model=target.model,
+        stages=target.service.stages,
+        call=call,
+        cached_apart=getattr(target.dialect, "cached_apart", False),
     )
     handle = Stream(run)
     for name in HOOKS:

@@ -38,11 +38,11 @@ CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CE
 def examine(out: Screen) -> int:
     """Show versions, keys (their names only), proxies and connections of this machine."""
     for label, value in _about():
-        out.write(f"{label:<11}{value}\n")
+        out.write(f"{label:<10} {value}\n")
     for name, state in _reachable().items():
-        out.write(f"{name:<11}{state}\n")
+        out.write(f"{name:<10} {state}\n")
     passed, state = _self_test()
-    out.write(f"{'self test':<11}{state}\n")
+    out.write(f"{'self test':<10} {state}\n")
     return 0 if passed else 1
 
 
@@ -83,14 +83,21 @@ def _ca_files() -> Iterator[str]:
 
 
 def _reachable() -> dict[str, str]:
-    """Provider -> what its address answered, or why nobody asked it; all are asked at once."""
+    """
+    Provider -> what its address answered, or what is wrong with its settings; all are asked at
+    once. Those without a key or an address share the last row.
+    """
     found: dict[str, str] = {}
+    unset = []
     threads = []
     for name in BUILTIN:
         try:
             url = resolve("any", provider=name).endpoint.base_url
         except ConfigurationError as error:
-            found[name] = f"not set up: {error}"
+            if error.missing:
+                unset.append(name)
+            else:
+                found[name] = f"not set up: {error}"
             continue
         found[name] = f"{url} gave no answer within {PATIENCE:g} s"
         threads.append(Thread(target=_ask, args=(found, name, url), daemon=True))
@@ -98,7 +105,7 @@ def _reachable() -> dict[str, str]:
     until = monotonic() + PATIENCE
     for thread in threads:
         thread.join(max(0.0, until - monotonic()))
-    return dict(found)
+    return {**found, "not set up": ", ".join(unset) or "none"}
 
 
 def _ask(found: dict[str, str], name: str, url: str) -> None:
