@@ -42,7 +42,8 @@ GRACE = 1.0 * TIME_SCALE
 DEADLINE = 10.0 * TIME_SCALE
 
 SECRETS = re.compile(
-    r"(?i).*_(API_KEY|API_TOKEN|AUTH_TOKEN|BASE_URL|API_BASE|ORG_ID|PROJECT_ID)|OLLAMA_HOST"
+    r"(?i).*_(API_KEY|API_TOKEN|AUTH_TOKEN|BASE_URL|API_BASE|ORG_ID|PROJECT_ID)"
+    r"|OLLAMA_HOST|HF_TOKEN|CO_API_URL|(AWS|AZURE_OPENAI|GOOGLE)_.*|OPENAI_API_VERSION"
     r"|(all|https?|no)_proxy|STREAMKIT_.*"
 )
 
@@ -104,6 +105,8 @@ def _clean_environment() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if SECRETS.fullmatch(name)]:
             patch.delenv(name)
+        # Else a test without AWS credentials would ask this machine's host for some.
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
 
 
