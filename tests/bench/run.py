@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this tree, not a
 
 import bench_cancel
 import bench_cpu
+import bench_dialects
 import bench_framing
 import bench_handoff
 import bench_idle
@@ -38,6 +39,7 @@ from harness import Row, shared_client, surroundings
 
 BENCHES: dict[str, Callable[[bool], list[Row]]] = {
     "cpu": bench_cpu.run,
+    "dialects": bench_dialects.run,
     "handoff": bench_handoff.run,
     "latency": bench_latency.run,
     "framing": bench_framing.run,

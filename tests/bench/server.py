@@ -187,7 +187,7 @@ def answer(conn: socket.socket, path: str) -> None:
     given: dict[str, Any] = dict(pair.split("=") for pair in pairs)
     id = given.pop("id", "")
     stats["arrived"][id] = monotonic_ns()
-    form = FORMATS["/" + rest]
+    form = next(form for end, form in FORMATS.items() if f"/{rest}".endswith(end))
     numbers = {key: int(value) for key, value in given.items() if value.isdigit()}
     WORKLOADS[name](conn, form, id=id, **{**given, **numbers})
 
