@@ -117,6 +117,7 @@ _ROWS = (
         name="ollama",
         dialects={
             "chat": "streamkit.providers.ollama:OllamaChat",
+            "generate": "streamkit.providers.ollama_generate:OllamaGenerate",
         },
         default_api="chat",
         base_url="http://127.0.0.1:11434",

@@ -1,0 +1,99 @@
+"""
+Ollama's completion API: one prompt, no conversation and no tools, text in ``response``.
+
+Source: WIRE_FORMATS.md section 10.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typing_extensions import override
+
+from streamkit.chunk import Chunk
+from streamkit.errors import ConfigurationError
+from streamkit.providers.build import without_none
+from streamkit.providers.ollama import OllamaChat, split_parts
+from streamkit.providers.parts import check_messages
+from streamkit.request import Call, Request
+from streamkit.wire.jsontext import parse
+
+__all__ = ["OllamaGenerate"]
+
+
+class OllamaGenerate(OllamaChat):
+    """
+    The dialect of ``/api/generate``, which reads as chat does but for the place of the text.
+
+    The ``details`` of the usage also hold ``context``, the tokens of prompt and answer: given back
+    through ``extra_body``, the next prompt goes on from there.
+
+    Thread safety: **confined**; one instance reads one attempt.
+    """
+
+    @override
+    def request(self, call: Call) -> Request:
+        """
+        ``POST {base}/api/generate``. ``raw``, ``suffix``, ``context`` and others: ``extra_body``.
+
+        Raises:
+            ConfigurationError: Tools, anything but one user message and system messages, an image
+                that is no data URL, or what cannot be sent.
+        """
+        for name in ("tools", "tool_choice"):
+            if getattr(call, name) is not None:
+                raise ConfigurationError(f"ollama generate has no {name}; use api='chat'")
+        fields = _fields(call)
+        return self._post("/api/generate", call, **fields)
+
+    @override
+    def feed(self, event: str) -> list[Chunk]:
+        frame = parse(event)
+        if frame.__class__ is not dict:
+            return []
+        # Nearly every line of an answer: text, not done, nothing else.
+        text = frame.get("response")
+        if (
+            text
+            and text.__class__ is str
+            and frame.get("done") is False
+            and self.model
+            and not frame.get("thinking")
+            and "logprobs" not in frame
+            and "error" not in frame
+        ):
+            return [Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model)]
+        return self._read(frame)
+
+    @override
+    def _message(self, frame: dict[str, Any]) -> Any:
+        text, thinking = frame.get("response"), frame.get("thinking")
+        if not isinstance(text, str) and not isinstance(thinking, str):
+            return None
+        return {"content": text, "thinking": thinking}
+
+
+def _fields(call: Call) -> dict[str, Any]:
+    """``system``, ``prompt`` and ``images`` of messages in OpenAI's form, or in Ollama's own."""
+    check_messages(call.messages)
+    above = [] if call.system is None else [call.system]
+    prompts: list[tuple[str, list[Any]]] = []
+    for message in call.messages:
+        role, content = message["role"], message.get("content") or ""
+        text, images = (content, []) if isinstance(content, str) else split_parts(content)
+        if role in ("system", "developer"):
+            above.append(text)
+        elif role == "user":
+            prompts.append((text, images or message.get("images") or []))
+        else:
+            raise ConfigurationError(
+                f"ollama generate takes no {role[:40]!r} message; use api='chat'"
+            )
+    if len(prompts) != 1:
+        raise ConfigurationError(
+            f"ollama generate takes one user message, got {len(prompts)}; use api='chat'"
+        )
+    prompt, images = prompts[0]
+    return without_none(
+        prompt=prompt, system="\n\n".join(above) if above else None, images=images or None
+    )
