@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 
 from streamkit.errors import ConfigurationError
 
-__all__ = ["bedrock_url", "checked_base_url", "ollama_openai_url", "ollama_url", "vertex_url"]
+__all__ = [
+    "bedrock_url",
+    "checked_base_url",
+    "groq_url",
+    "ollama_openai_url",
+    "ollama_url",
+    "vertex_url",
+]
 
 #: Characters that make URL readers disagree about where the host ends.
 _FORBIDDEN = frozenset('\\<>"^`{|}')
@@ -104,6 +111,12 @@ def _bracketed(host: str) -> str:
 def ollama_openai_url(host: str) -> str:
     """OLLAMA_HOST -> the base URL of its OpenAI endpoint."""
     return ollama_url(host) + "/v1"
+
+
+def groq_url(url: str) -> str:
+    """GROQ_BASE_URL, which ends before the path of the API for Groq's own client, with that path."""
+    base = url.rstrip("/")
+    return base if base.endswith("/openai/v1") else base + "/openai/v1"
 
 
 def vertex_url(params: Mapping[str, str]) -> str:

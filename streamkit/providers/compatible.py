@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from streamkit.providers.address import ollama_openai_url
+from streamkit.providers.address import groq_url, ollama_openai_url
 from streamkit.providers.native import COMPLETIONS, RESPONSES
 from streamkit.providers.service import CHAT, Service
 
@@ -61,7 +61,14 @@ _ROWS = (
         "OPENROUTER_API_KEY",
         "chat responses completions",
     ),
-    _row("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", "chat responses"),
+    _row(
+        "groq",
+        "https://api.groq.com/openai/v1",
+        "GROQ_API_KEY",
+        "chat responses",
+        base_env=("GROQ_BASE_URL",),
+        read_base=groq_url,
+    ),
     _row("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", "chat responses"),
     _row("xai", "https://api.x.ai/v1", "XAI_API_KEY", "chat responses"),
     _row("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", "chat completions"),

@@ -46,3 +46,9 @@ def test_a_server_on_this_machine_needs_no_key_and_any_other_names_its_variable(
 def test_ollama_s_own_variable_moves_its_openai_endpoint() -> None:
     endpoint = resolve("ollama-openai/m", env={"OLLAMA_HOST": "10.0.0.2"}).endpoint
     assert endpoint.base_url == "http://10.0.0.2:11434/v1"
+
+
+@pytest.mark.parametrize("value", ["https://proxy.example", "https://proxy.example/openai/v1/"])
+def test_groq_has_its_base_url_from_the_environment_as_its_own_client_reads_it(value: str) -> None:
+    target = resolve("groq/m", api_key="sk-1234567890", env={"GROQ_BASE_URL": value})
+    assert target.endpoint.base_url == "https://proxy.example/openai/v1"
