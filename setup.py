@@ -21,10 +21,24 @@ def version() -> str:
     return found.group(1)
 
 
-TEST = [
-    "anthropic>=0.60",  # this and openai read what LocalProvider writes
-    "hypothesis>=6.100",
+AWS = ["botocore>=1.40"]  # signatures and credentials
+JSON = ["jiter>=0.11"]  # values out of JSON that is not complete yet
+PRICES = ['genai-prices>=0.2.3; python_version >= "3.11"']  # itself wants 3.11
+# The services' own SDKs read what LocalProvider writes, and what streamkit reads.
+SDKS = [
+    "anthropic>=0.60",
+    "cohere>=5.20",
+    "google-genai>=1.50",
+    "mistralai>=3",
+    "ollama>=0.6",
     "openai>=2",
+]
+TEST = [
+    *AWS,
+    *JSON,
+    *PRICES,
+    *SDKS,
+    "hypothesis>=6.100",
     "pytest>=8.4",  # the first that fails a test for an exception in one of its threads, at once
     "pytest-timeout>=2.3",
     "responses>=0.25",
@@ -47,7 +61,14 @@ setup(
         "urllib3>=2.7",  # decompression bombs (fixed in 2.6.0, 2.6.3, 2.7.0)
         "typing-extensions>=4.12",  # override, Self, Unpack; older ones do not know Python 3.13
     ],
-    extras_require={"test": TEST, "dev": DEV, "bench": BENCH},
+    extras_require={
+        "aws": AWS,
+        "json": JSON,
+        "prices": PRICES,
+        "test": TEST,
+        "dev": DEV,
+        "bench": BENCH,
+    },
     packages=find_packages(include=["streamkit", "streamkit.*"]),
     package_data={"streamkit": ["py.typed"]},
     entry_points={
