@@ -114,7 +114,7 @@ def ollama_openai_url(host: str) -> str:
 
 
 def groq_url(url: str) -> str:
-    """GROQ_BASE_URL, which ends before the path of the API for Groq's own client, with that path."""
+    """GROQ_BASE_URL, which for Groq's own client ends before the path, with the path."""
     base = url.rstrip("/")
     return base if base.endswith("/openai/v1") else base + "/openai/v1"
 
