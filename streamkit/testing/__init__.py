@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from streamkit.testing.record import RecordedRequest
     from streamkit.testing.script import (
         GREETING,
+        Citation,
         Cut,
         Data,
         Done,
@@ -55,6 +56,7 @@ __all__ = [
     "PREFIX",
     "AfterAnswer",
     "BeforeHeaders",
+    "Citation",
     "Coding",
     "Cut",
     "Data",

@@ -12,11 +12,13 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from streamkit.testing.dialects import OpenAI, dialect_for
+from streamkit.testing.dialects import dialect_for
 from streamkit.testing.faults import Status
 from streamkit.testing.link import Gone, Link
+from streamkit.testing.listing import listing
 from streamkit.testing.plan import Plan, Unframed, plan, render
 from streamkit.testing.record import Fields, Journal, RecordedRequest
 from streamkit.testing.reply import Reply
@@ -104,10 +106,11 @@ class Connection:
     def _answer(self, request: RecordedRequest, chosen: Plan) -> bool:
         """Play one answer; whether the connection goes on."""
         kind = dialect_for(request.path)
-        dialect = (kind or OpenAI)(_asked(request), chosen.usage, request.number)
+        listed, models = listing(request)
+        speaker = kind or listed
+        dialect = speaker(_asked(request), chosen.usage, request.number, request.path)
         if kind is None and chosen.speaks:
-            missing = f"no dialect is spoken at {request.path}"
-            chosen = plan([Status(404, message=missing)])
+            chosen = _without_dialect(request, chosen, models)
         reply = Reply(self._link, request, chosen, dialect, known=kind is not None)
         self._play(render(chosen.before, None), reply.send)
         reply.send_head()
@@ -212,6 +215,15 @@ def _number(text: str, base: int) -> int:
         return int(text, base)
     except ValueError:
         raise _Over from None
+
+
+def _without_dialect(request: RecordedRequest, chosen: Plan, models: Any) -> Plan:
+    """What a script says where no dialect is spoken: a Status stands, content has no place."""
+    if models is None:
+        return plan([Status(404, message=f"no dialect is spoken at {request.path}")])
+    if chosen.status is not None:
+        return chosen
+    return replace(chosen, status=Status(200, body=models), body=())
 
 
 def _asked(request: RecordedRequest) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ from streamkit.testing.faults import (
     Wire,
 )
 from streamkit.testing.script import (
+    Citation,
     Cut,
     Data,
     Done,
@@ -49,9 +50,9 @@ from streamkit.testing.script import (
 __all__ = ["Plan", "Unframed", "plan", "render", "render_whole"]
 
 #: Steps that only a dialect can put on the wire.
-SPEECH = (Text, Tool, Finish, Done, Error, Data, Ping)
+SPEECH = (Text, Tool, Citation, Finish, Done, Error, Data, Ping)
 #: A script that has one of these says something, and so gets the usual ending.
-CONTENT = (Text, Tool, Usage)
+CONTENT = (Text, Tool, Citation, Usage)
 #: A script that ends with one of these has its ending.
 ENDINGS = (Done, Error, Cut, Fin, Reset, Hang)
 #: What rendering leaves to the connection.
@@ -176,7 +177,7 @@ def render(steps: Sequence[Step], dialect: Dialect | None) -> Iterator[bytes | S
 
     def speak(step: Step) -> Iterator[bytes | Step]:
         nonlocal started
-        if not started and isinstance(step, (Text, Tool, Finish)):
+        if not started and isinstance(step, (Text, Tool, Citation, Finish)):
             started = True
             yield from dialect.start()
         yield from _spoken(step, dialect)
@@ -216,6 +217,8 @@ def _spoken(step: Step, dialect: Dialect) -> Iterator[bytes | Step]:
             yield from _said(step, say)
         case Tool():
             yield from _paced(dialect.tool(step), step.every)
+        case Citation():
+            yield from dialect.citation(step)
         case Ping():
             yield from _paced([dialect.ping()] * step.n, step.every)
         case Data():
@@ -255,6 +258,7 @@ def render_whole(steps: Sequence[Step], dialect: Dialect) -> Iterator[bytes | St
         Reasoning: lambda step: _add(said, "reasoning", step),
         Refusal: lambda step: _add(said, "refusal", step),
         Tool: lambda step: said.tools.append(step),
+        Citation: lambda step: said.citations.append(step),
         Finish: lambda step: setattr(said, "reason", step.reason),
     }
 
@@ -264,8 +268,8 @@ def render_whole(steps: Sequence[Step], dialect: Dialect) -> Iterator[bytes | St
             return
         if type(step) in fold:
             fold[type(step)](step)
-            for piece in step.deltas() if isinstance(step, Text) else ():
-                dialect.text(piece)  # only so that it is counted
+            if isinstance(step, Text):
+                dialect.count(len(step.deltas()))
         elif isinstance(step, Error):
             answered = True
             yield dialect.problem(500, step.message)

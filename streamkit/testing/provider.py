@@ -21,14 +21,28 @@ from typing import TypeVar
 from typing_extensions import Self
 
 from streamkit.errors import ConfigurationError
+from streamkit.providers.compatible import COMPATIBLE
 from streamkit.testing.connection import Connection
 from streamkit.testing.record import Answer, Journal, RecordedRequest
 from streamkit.testing.script import GREETING
 
 __all__ = ["LocalProvider"]
 
-#: What a client of each dialect appends its paths to.
-PREFIXES = {"openai": "/v1", "anthropic": "", "ollama": ""}
+#: What a client of each provider appends its paths to. The first segment names a service with
+#: ways of its own; where there is none, the path a client appends says which dialect it speaks.
+PREFIXES = {
+    "openai": "/v1",
+    "azure": "/azure",
+    "anthropic": "",
+    "gemini": "",
+    "vertex": "/v1beta1/projects/local/locations/global",
+    "mistral": "/mistral/v1",
+    "perplexity": "/perplexity",
+    "cohere": "/cohere",
+    "bedrock": "",
+    "ollama": "",
+    **{name: f"/{name}/v1" for name in COMPATIBLE},
+}
 #: Connections the kernel holds until we accept them; the system may cap it.
 BACKLOG = 1024
 #: Seconds close() waits for all threads. They need milliseconds; a script's own callable may not.
@@ -46,8 +60,10 @@ class LocalProvider:
     ...     provider.base_url("openai") == f"http://127.0.0.1:{provider.port}/v1"
     True
 
-    Speaks OpenAI chat, Anthropic messages and Ollama chat, chosen by the path of each request; a
-    request that asks for no stream gets one JSON body. Listens from construction to ``close()``.
+    Speaks the wire format of every provider of the library, chosen by the path of each request; a
+    request that asks for no stream gets one JSON body, and a GET for a list of models gets one that
+    names ``local``, unless the script is a Status or bytes of your own. Listens from construction
+    to ``close()``.
 
     Thread safety: **shared**.
 
@@ -55,7 +71,8 @@ class LocalProvider:
         script: What each request is answered with: a step or several, a text, or a callable that
             takes the RecordedRequest (on the connection's thread) and returns any of these. None
             is a greeting.
-        scripts: In its place, one for each request in order; the last repeats.
+        scripts: In its place, one for each request in order, whatever it asks for; the last
+            repeats.
         tls: A server-side context; URLs are then https.
         host: A loopback address.
 
@@ -98,10 +115,10 @@ class LocalProvider:
 
     def base_url(self, provider: str = "openai") -> str:
         """
-        What a client of that dialect takes as its base URL.
+        What a client of that provider takes as its base URL.
 
         Raises:
-            ConfigurationError: A dialect that is not spoken here.
+            ConfigurationError: A provider that is not played here.
         """
         if provider not in PREFIXES:
             raise ConfigurationError(f"provider must be one of {[*PREFIXES]}, got {provider!r}")

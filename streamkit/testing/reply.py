@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from streamkit.testing.dialects import Dialect, to_json
+from streamkit.testing.dialects import Dialect
+from streamkit.testing.dialects.base import to_json
 from streamkit.testing.faults import Framing, Headers, Status
 from streamkit.testing.framing import Body, head
 from streamkit.testing.link import Link
@@ -80,6 +81,8 @@ class Reply:
         fields += self._delimiters()
         changes = [*self._plan.headers]
         if status is not None:
+            if status.body is None:
+                changes.insert(0, Headers(self._dialect.problem_headers(status.code)))
             changes.append(Headers(status.headers, status=status.code))
         data = head(200, fields, changes)
         slow = next((change for change in changes if change.size), None)
@@ -118,7 +121,7 @@ class Reply:
             self._link,
             self._request,
             self._plan,
-            type(self._dialect)(self._dialect.asked, self._plan.usage, self._dialect.number),
+            self._dialect.again(),
             known=self._known,
         )
         total = 0

@@ -19,6 +19,7 @@ from streamkit.errors import ConfigurationError
 
 __all__ = [
     "GREETING",
+    "Citation",
     "Cut",
     "Data",
     "Done",
@@ -117,6 +118,8 @@ class Tool(Step):
     """
     A tool call, its arguments streamed in fragments where the dialect does so.
 
+    It is left out where the dialect has none (completions, Ollama's generate).
+
     Thread safety: **immutable**.
 
     Args:
@@ -146,6 +149,35 @@ class Tool(Step):
             return self.pieces
         text = self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
         return tuple(_sliced(text, self.size or max(1, len(text))))
+
+
+@dataclass(frozen=True, slots=True)
+class Citation(Step):
+    """
+    A source of the answer, in the dialect's shape; nothing is sent where it has none.
+
+    Thread safety: **immutable**.
+
+    Args:
+        url: The source.
+        title: Its title.
+        text: The words it stands for; with ``start`` a dialect that counts tells where they are.
+        start: Characters of the answer before them.
+    """
+
+    url: str
+    title: str = ""
+    _: KW_ONLY
+    text: str = ""
+    start: int = 0
+
+    def __post_init__(self) -> None:
+        _check("start", self.start, least=0)
+
+    @property
+    def end(self) -> int:
+        """Characters of the answer up to the end of the words."""
+        return self.start + len(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +215,8 @@ class Finish(Step):
 class Done(Step):
     """
     The terminal event: ``[DONE]``, ``message_stop``, the line with ``done: true``.
+
+    Nothing is sent where there is none (Gemini's events, Perplexity): there the body just ends.
 
     Thread safety: **immutable**.
     """

@@ -15,7 +15,21 @@ from streamkit.testing.pytest_plugin import local_provider
 
 __all__ = ["local_provider"]
 
-PATHS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "ollama": "/api/chat"}
+PATHS = {
+    "openai": "/v1/chat/completions",
+    "mistral": "/mistral/v1/chat/completions",
+    "perplexity": "/perplexity/chat/completions",
+    "completions": "/v1/completions",
+    "responses": "/v1/responses",
+    "anthropic": "/v1/messages",
+    "gemini": "/v1beta/models/m:streamGenerateContent?alt=sse",
+    "gemini-array": "/v1beta/models/m:streamGenerateContent",
+    "cohere": "/v2/chat",
+    "ollama": "/api/chat",
+    "ollama-generate": "/api/generate",
+    "bedrock": "/model/m/converse-stream",
+    "bedrock-invoke": "/model/m/invoke-with-response-stream",
+}
 
 
 class RawClient:
@@ -72,7 +86,10 @@ def exchange(
     """Play a script once: (head, body as framed, "eof" or "reset")."""
 
     def run(script: Any, dialect: str = "openai", **body: Any) -> tuple[bytes, bytes, str]:
-        client = connect(local_provider(script))
+        try:
+            client = connect(local_provider(script))
+        except ConnectionError:  # a reset on accept can come while connect() still waits
+            return b"", b"", "reset"
         ending = "eof"
         try:
             client.ask(dialect, head="connection: close", **body)

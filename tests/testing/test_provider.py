@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from streamkit.errors import ConfigurationError
+from streamkit.providers.registry import BUILTIN
 from streamkit.testing import (
     Fin,
     Finish,
@@ -127,6 +128,15 @@ def test_base_urls_are_what_each_client_takes(local_provider: Any) -> None:
     assert [provider.base_url(name) for name in names] == [url + "/v1", url, url]
     with pytest.raises(ConfigurationError, match=r"provider must be one of .*, got 'opnai'"):
         provider.base_url("opnai")
+
+
+def test_every_provider_of_the_library_has_a_base_url(local_provider: Any) -> None:
+    provider = local_provider()
+    urls = {name: provider.base_url(name) for name in BUILTIN}
+    assert all(url.startswith(provider.url) for url in urls.values())
+    # Services that speak one format in ways of their own are told apart by their address.
+    chats = [urls[name] for name, service in BUILTIN.items() if service.default_api == "chat"]
+    assert len(set(chats)) == len(chats)
 
 
 def test_it_listens_on_ipv6(local_provider: Any) -> None:

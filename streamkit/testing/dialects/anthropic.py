@@ -1,6 +1,8 @@
 """
 Anthropic messages, as a server writes them: blocks that open and close, each event named.
 
+Vertex sends the same events; Bedrock puts them into frames, see ``bedrock.py``.
+
 Source: WIRE_FORMATS.md section 4, and the recordings it rests on.
 """
 
@@ -11,8 +13,8 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from streamkit.testing.dialects.base import Dialect, Said, parsed, to_json
-from streamkit.testing.script import Error, Tool, Usage
+from streamkit.testing.dialects.base import HOLE, Dialect, Said, around, parsed, to_json
+from streamkit.testing.script import Citation, Error, Tool, Usage
 
 __all__ = ["Anthropic"]
 
@@ -30,16 +32,20 @@ class Anthropic(Dialect):
         "content_filter": "refusal",
     }
 
-    def __init__(self, asked: Mapping[str, Any], usage: Usage | None, number: int) -> None:
-        super().__init__(asked, usage, number)
+    def __init__(
+        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
+    ) -> None:
+        super().__init__(asked, usage, number, path)
         self._block = -1
         self._open = ""
         self._pinged = False
-        self._head = b""
+        self._head = self._tail = b""
 
-    @staticmethod
-    def _event(kind: str, **fields: Any) -> bytes:
-        return f"event: {kind}\ndata: ".encode() + to_json({"type": kind, **fields}) + b"\n\n"
+    def _event(self, kind: str, **fields: Any) -> bytes:
+        return self._framed(kind.encode(), to_json({"type": kind, **fields}))
+
+    def _framed(self, kind: bytes, payload: bytes) -> bytes:
+        return b"event: " + kind + b"\ndata: " + payload + b"\n\n"
 
     def _message(self, **fields: Any) -> dict[str, Any]:
         return {
@@ -82,22 +88,27 @@ class Anthropic(Dialect):
     def _delta(self, delta: Mapping[str, Any]) -> bytes:
         return self._event("content_block_delta", index=self._block, delta=delta)
 
-    def _spoken(self, kind: str, block: Mapping[str, Any], delta: str, piece: str) -> bytes:
+    def _begin(self, kind: str) -> bytes:
+        """Enter a block that grows, and render the template of its deltas."""
+        block = {"type": kind, kind: "", **({"signature": ""} if kind == "thinking" else {})}
+        entered = self._enter(kind, block)
+        fields = {"index": self._block, "delta": {"type": f"{kind}_delta", kind: HOLE}}
+        self._head, self._tail = around(to_json({"type": "content_block_delta", **fields}))
+        return entered
+
+    def _spoken(self, kind: str, piece: str) -> bytes:
         self._deltas += 1
-        entered = b""
-        if self._open != kind:
-            entered = self._enter(kind, block)
-            self._head = self._delta({"type": delta, kind: ""})[: -len(b'""}}\n\n')]
-        return entered + self._head + to_json(piece) + b"}}\n\n"
+        entered = b"" if self._open == kind else self._begin(kind)
+        payload = self._head + to_json(piece) + self._tail
+        return entered + self._framed(b"content_block_delta", payload)
 
     @override
     def text(self, piece: str) -> bytes:
-        return self._spoken("text", {"type": "text", "text": ""}, "text_delta", piece)
+        return self._spoken("text", piece)
 
     @override
     def reasoning(self, piece: str) -> bytes:
-        block = {"type": "thinking", "thinking": "", "signature": ""}
-        return self._spoken("thinking", block, "thinking_delta", piece)
+        return self._spoken("thinking", piece)
 
     @override
     def tool(self, step: Tool) -> list[bytes]:
@@ -109,6 +120,11 @@ class Anthropic(Dialect):
         for part in fragments:
             events.append(self._delta({"type": "input_json_delta", "partial_json": part}))
         return events
+
+    @override
+    def citation(self, step: Citation) -> list[bytes]:
+        entered = b"" if self._open == "text" else self._begin("text")
+        return [entered + self._delta({"type": "citations_delta", "citation": _cited(step)})]
 
     @override
     def ping(self) -> bytes:
@@ -136,7 +152,8 @@ class Anthropic(Dialect):
             thinking = {"type": "thinking", "thinking": said.reasoning, "signature": "bG9jYWw="}
             blocks.append(thinking)
         if said.text + said.refusal:
-            blocks.append({"type": "text", "text": said.text + said.refusal})
+            cited = {"citations": [*map(_cited, said.citations)]} if said.citations else {}
+            blocks.append({"type": "text", "text": said.text + said.refusal, **cited})
         for self.tools, step in enumerate(said.tools):
             called = {"id": self.tool_id(step), "name": step.name, "input": parsed(step)}
             blocks.append({"type": "tool_use", **called})
@@ -161,6 +178,16 @@ class Anthropic(Dialect):
         if usage.reasoning is not None:
             counts["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
         return counts
+
+
+def _cited(step: Citation) -> dict[str, Any]:
+    return {
+        "type": "web_search_result_location",
+        "url": step.url,
+        "title": step.title,
+        "cited_text": step.text,
+        "encrypted_index": "bG9jYWw=",
+    }
 
 
 _ANTHROPIC_ERRORS: Mapping[int, str] = {

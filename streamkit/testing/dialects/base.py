@@ -7,25 +7,64 @@ A dialect object writes one answer. It is pure: no socket, no waiting.
 from __future__ import annotations
 
 import json
+import re
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
-from streamkit.testing.script import Data, Error, Tool, Usage
+from typing_extensions import Self
 
-__all__ = ["Dialect", "Said", "parsed", "to_json"]
+from streamkit.testing.script import Citation, Data, Error, Tool, Usage
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+__all__ = ["HOLE", "Dialect", "Said", "around", "json_writer", "parsed", "to_json"]
+
+#: Stands in a template where the text of a delta goes.
+HOLE = "streamkit hole"
+_QUOTED = f'"{HOLE}"'.encode()
+
+#: Where requests keep the prompt.
+_PROMPTS = ("messages", "input", "contents", "prompt")
+#: The model in a path: what follows ``models``, ``model`` or ``deployments``, without its verb.
+_MODEL = re.compile(r"/(?:models?|deployments)/([^/?]+?)(?=:[A-Za-z]+(?:\?|$)|[/?]|$)")
 
 
-def to_json(value: Any) -> bytes:
-    """JSON as UTF-8; a lone surrogate, which UTF-8 cannot carry, makes it all ASCII escapes."""
-    try:
-        return _encode(value).encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, separators=(",", ":")).encode()
+def json_writer(
+    separators: tuple[str, str] = (",", ":"), indent: int | None = None
+) -> Callable[[Any], bytes]:
+    """
+    A function from a value to its JSON as UTF-8, with blanks where a service puts them.
+
+    A lone surrogate, which UTF-8 cannot carry, makes it all ASCII escapes.
+    """
+    options: dict[str, Any] = {"separators": separators, "indent": indent}
+    plain = json.JSONEncoder(ensure_ascii=False, **options).encode
+    escaped = json.JSONEncoder(**options).encode
+
+    def write(value: Any) -> bytes:
+        try:
+            return plain(value).encode()
+        except UnicodeEncodeError:
+            return escaped(value).encode()
+
+    return write
+
+
+#: JSON without blanks, as most services write it.
+to_json = json_writer()
+
+
+def around(written: bytes) -> tuple[bytes, bytes]:
+    """
+    What stands before and after the HOLE of a template.
+
+    >>> around(to_json({"text": HOLE}))
+    (b'{"text":', b'}')
+    """
+    head, _, tail = written.partition(_QUOTED)
+    return head, tail
 
 
 @dataclass(slots=True)
@@ -40,6 +79,7 @@ class Said:
     reasoning: str = ""
     refusal: str = ""
     tools: list[Tool] = field(default_factory=list)
+    citations: list[Citation] = field(default_factory=list)
     reason: str = "stop"
 
 
@@ -51,6 +91,7 @@ class Dialect(ABC):
         asked: The JSON body of the request.
         usage: What the script declares; None counts deltas.
         number: Which request this is, for the ids.
+        path: Of the request, with the query: some dialects say there what others say in the body.
     """
 
     name: ClassVar[str]
@@ -59,14 +100,22 @@ class Dialect(ABC):
     streams_by_default: ClassVar[bool] = False
     words: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, asked: Mapping[str, Any], usage: Usage | None, number: int) -> None:
-        self.model = str(asked.get("model") or "local")
+    def __init__(
+        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
+    ) -> None:
         self.asked = asked
         self.number = number
+        self.path = path
+        self.model = str(asked.get("model") or _model_of(path))
         self.created = time.time()
         self.tools = 0
         self._declared = usage
         self._deltas = 0
+        self.prompt_tokens = _estimated(asked) if usage is None else usage.input or 0
+
+    def again(self) -> Self:
+        """A writer of the same answer, from its beginning."""
+        return type(self)(self.asked, self._declared, self.number, self.path)
 
     @property
     def wants_stream(self) -> bool:
@@ -74,11 +123,19 @@ class Dialect(ABC):
         return bool(self.asked.get("stream", self.streams_by_default))
 
     def usage(self) -> Usage:
-        """The declared counts, or the deltas so far; four bytes of prompt make a token."""
+        """The declared counts, or an estimate of the prompt and the deltas so far."""
         if self._declared is not None:
             return self._declared
-        prompt = len(to_json(self.asked.get("messages", "")))
-        return Usage(max(1, prompt // 4), self._deltas)
+        return Usage(self.prompt_tokens, self._deltas)
+
+    def output_so_far(self) -> int:
+        """Output tokens while the answer runs: one for each delta, no more than declared."""
+        declared = self._declared
+        return self._deltas if declared is None else min(declared.output or 0, self._deltas)
+
+    def count(self, deltas: int) -> None:
+        """Count deltas that are folded into a whole answer."""
+        self._deltas += deltas
 
     def word(self, reason: str) -> str:
         """The dialect's own word for a finish reason."""
@@ -108,6 +165,10 @@ class Dialect(ABC):
     def tool(self, step: Tool) -> list[bytes]:
         """A tool call, an item per send."""
 
+    def citation(self, step: Citation) -> list[bytes]:
+        """A source; nothing where the dialect has no citations."""
+        return []
+
     def ping(self) -> bytes:
         """A sign of life."""
         return b": ping\n\n"
@@ -135,7 +196,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def problem(self, status: int, message: str) -> bytes:
-        """The JSON body of an HTTP error."""
+        """The body of an HTTP error."""
+
+    def problem_headers(self, status: int) -> Mapping[str, str]:
+        """Headers that go with it, beside or in place of the usual ones."""
+        return {}
 
 
 def parsed(step: Tool) -> Any:
@@ -145,3 +210,14 @@ def parsed(step: Tool) -> Any:
         return json.loads(text) if text.strip() else {}
     except ValueError:
         return text
+
+
+def _model_of(path: str) -> str:
+    found = _MODEL.search(path)
+    return unquote(found[1]) if found else "local"
+
+
+def _estimated(asked: Mapping[str, Any]) -> int:
+    """The prompt in tokens, at four bytes each."""
+    prompt = next((asked[name] for name in _PROMPTS if name in asked), "")
+    return max(1, len(to_json(prompt)) // 4)

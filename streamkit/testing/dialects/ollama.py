@@ -1,5 +1,5 @@
 """
-Ollama's native chat, as a server writes it: one JSON object per line.
+Ollama's native chat and generate, as a server writes them: one JSON object per line.
 
 Source: WIRE_FORMATS.md section 10, and the recordings it rests on.
 """
@@ -15,7 +15,7 @@ from typing_extensions import override
 from streamkit.testing.dialects.base import Dialect, Said, parsed, to_json
 from streamkit.testing.script import Data, Error, Tool, Usage
 
-__all__ = ["Ollama"]
+__all__ = ["Ollama", "OllamaGenerate"]
 
 
 class Ollama(Dialect):
@@ -26,19 +26,24 @@ class Ollama(Dialect):
     streams_by_default = True
     words: ClassVar[Mapping[str, str]] = {"tool_calls": "stop"}
 
-    def __init__(self, asked: Mapping[str, Any], usage: Usage | None, number: int) -> None:
-        super().__init__(asked, usage, number)
+    def __init__(
+        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
+    ) -> None:
+        super().__init__(asked, usage, number, path)
         self._reason: str | None = None
         self._head = b'{"model":' + to_json(self.model) + b',"created_at":"'
 
-    def _line(self, message: bytes) -> bytes:
-        """One line that is not the last; ``message`` is what follows the role."""
+    def _stamped(self, fields: bytes) -> bytes:
+        """A line; ``fields`` is what follows the time, the closing brace included."""
         # The zeros make up the nanoseconds: time.time() has none, and every line is equally long,
         # so that a Content-Length counted beforehand is right.
         now = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1e6):06d}"
-        opening = b'000Z","message":{"role":"assistant",'
-        return self._head + stamp.encode() + opening + message + b'},"done":false}\n'
+        return self._head + stamp.encode() + b'000Z",' + fields + b"\n"
+
+    def _line(self, message: bytes) -> bytes:
+        """A line that is not the last; ``message`` is what follows the role."""
+        return self._stamped(b'"message":{"role":"assistant",' + message + b'},"done":false}')
 
     @override
     def text(self, piece: str) -> bytes:
@@ -77,15 +82,22 @@ class Ollama(Dialect):
 
     @override
     def done(self) -> list[bytes]:
-        return [self._last({"role": "assistant", "content": ""}, self._reason)]
+        return [self._last(Said(), self._reason)]
 
-    def _last(self, message: Mapping[str, Any], reason: str | None) -> bytes:
-        line = {"message": message, "done": True, **self._counts()}
+    def _last(self, said: Said, reason: str | None) -> bytes:
+        line = {**self._spoken(said), "done": True, **self._counts()}
         if reason is not None:
             line["done_reason"] = reason
-        stamped = self._line(b"")
-        head = stamped[: stamped.index(b'"message"')]
-        return head + to_json(line)[1:] + b"\n"
+        return self._stamped(to_json(line)[1:])
+
+    def _spoken(self, said: Said) -> dict[str, Any]:
+        """What a line says."""
+        message: dict[str, Any] = {"role": "assistant", "content": said.text + said.refusal}
+        if said.reasoning:
+            message["thinking"] = said.reasoning
+        if said.tools:
+            message["tool_calls"] = [self._call(step, n) for n, step in enumerate(said.tools)]
+        return {"message": message}
 
     @override
     def error(self, step: Error) -> bytes:
@@ -93,12 +105,7 @@ class Ollama(Dialect):
 
     @override
     def whole(self, said: Said) -> bytes:
-        message: dict[str, Any] = {"role": "assistant", "content": said.text + said.refusal}
-        if said.reasoning:
-            message["thinking"] = said.reasoning
-        if said.tools:
-            message["tool_calls"] = [self._call(step, n) for n, step in enumerate(said.tools)]
-        return self._last(message, self.word(said.reason))
+        return self._last(said, self.word(said.reason))
 
     @override
     def problem(self, status: int, message: str) -> bytes:
@@ -118,3 +125,28 @@ class Ollama(Dialect):
             "eval_count": answer,
             "eval_duration": answer * 1_000_000,
         }
+
+
+class OllamaGenerate(Ollama):
+    """The native generate API; it has no tool calls. Thread safety: **confined**."""
+
+    name = "ollama-generate"
+
+    @override
+    def text(self, piece: str) -> bytes:
+        self._deltas += 1
+        return self._stamped(b'"response":' + to_json(piece) + b',"done":false}')
+
+    @override
+    def reasoning(self, piece: str) -> bytes:
+        self._deltas += 1
+        return self._stamped(b'"response":"","thinking":' + to_json(piece) + b',"done":false}')
+
+    @override
+    def tool(self, step: Tool) -> list[bytes]:
+        return []
+
+    @override
+    def _spoken(self, said: Said) -> dict[str, Any]:
+        thought = {"thinking": said.reasoning} if said.reasoning else {}
+        return {"response": said.text + said.refusal, **thought, "context": [1, 2, 3]}
