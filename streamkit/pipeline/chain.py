@@ -91,6 +91,7 @@ class Head:
                     break  # whatever follows the terminal event is not the answer
         except StreamkitError as error:
             self.error = error
+        self.error = self.error or self.provider.failure
         return chunks
 
     def _begin(self, data: bytes) -> bytes:
@@ -129,7 +130,9 @@ class Head:
             return []
         if chunks is None:
             self.error = self._no_answer(body)
-        return chunks or []
+            return []
+        self.error = self.provider.failure
+        return chunks
 
     def _no_answer(self, body: bytes) -> StreamkitError:
         text = body.decode("utf-8", "replace")

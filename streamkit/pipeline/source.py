@@ -168,7 +168,7 @@ class HttpFeed:
     @property
     def finished(self) -> bool:
         """See Feed."""
-        return self._provider.finished
+        return self._provider.finished and self._head.error is None
 
     @property
     def terminal_is_complete(self) -> bool:

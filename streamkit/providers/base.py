@@ -71,6 +71,8 @@ class Provider(Protocol, Generic[E]):
     non-empty ones. ``terminal_is_complete`` says what that event is worth without a finish reason:
     whether it makes an answer complete by itself, or only one that has content. ``blocked`` is why
     the service refused the prompt under status 200, which ends an answer without a finish reason.
+    ``failure`` is an error that came in one event with content, usage or a finish reason: set with
+    ``finished``, and raised once the chunks of that event are delivered.
     """
 
     endpoint: Endpoint
@@ -80,6 +82,7 @@ class Provider(Protocol, Generic[E]):
     response_id: str | None
     terminal_is_complete: bool
     blocked: str | None
+    failure: ProviderError | None
 
     def request(self, call: Call) -> Request:
         """

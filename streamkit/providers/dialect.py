@@ -47,6 +47,7 @@ class Dialect:
         self.model: str | None = None
         self.response_id: str | None = None
         self.blocked: str | None = None
+        self.failure: ProviderError | None = None
         self._calls = OpenCalls()
         self._usage = Usage()
         self._details: dict[str, Any] = {}

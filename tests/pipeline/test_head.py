@@ -73,6 +73,7 @@ class Reader:
     """A provider that keeps what it is given."""
 
     finished = False
+    failure = None
 
     def __init__(self, decoder: type) -> None:
         self._decoder = decoder

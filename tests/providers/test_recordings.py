@@ -57,9 +57,10 @@ def read(entry: Mapping[str, Any], how: str) -> tuple[Any, list[Chunk], Provider
                 chunks += dialect.feed(event)
         for event in decoder.flush():
             chunks += dialect.feed(event)
+        chunks += dialect.flush()
     except ProviderError as error:
         return dialect, chunks, error
-    return dialect, chunks + dialect.flush(), None
+    return dialect, chunks, dialect.failure
 
 
 def tool_calls(chunks: list[Chunk]) -> list[dict[str, Any]]:
