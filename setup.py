@@ -59,7 +59,7 @@ setup(
     install_requires=[
         "requests>=2.33",  # keys stay out of the hands of netrc (fixed in 2.32.4), CVE-2026-25645
         "urllib3>=2.7",  # decompression bombs (fixed in 2.6.0, 2.6.3, 2.7.0)
-        "typing-extensions>=4.12",  # override, Self, Unpack; older ones do not know Python 3.13
+        "typing-extensions>=4.14.1",  # override, Self, Unpack; as new as pydantic 2.12 asks for
     ],
     extras_require={
         "aws": AWS,

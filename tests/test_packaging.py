@@ -41,7 +41,7 @@ def test_the_version_is_the_same_everywhere(installed: metadata.Distribution) ->
 
 def test_the_floors_are_those_that_fix_known_holes(installed: metadata.Distribution) -> None:
     core = sorted(line for line in installed.requires or [] if "extra ==" not in line)
-    assert core == ["requests>=2.33", "typing-extensions>=4.12", "urllib3>=2.7"]
+    assert core == ["requests>=2.33", "typing-extensions>=4.14.1", "urllib3>=2.7"]
     assert installed.metadata["Requires-Python"] == ">=3.10"
 
 
