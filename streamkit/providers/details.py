@@ -18,6 +18,11 @@ __all__ = ["Details", "printable", "read_details"]
 #: Characters of a message that are shown. Source: PROMISES.md P36.
 MAX_MESSAGE = 500
 
+#: Where a message stands, best first; each may hold text, an object with a message, or a list.
+_PLACES = ("message", "Message", "detail", "errors", "msg", "error")  # Message: AWS, at its front
+#: Objects and lists within each other that are looked into; Mistral's are four deep.
+_LEVELS = 6
+
 
 class Details(NamedTuple):
     """
@@ -64,20 +69,26 @@ def _read_value(value: Any) -> Details:
     if not isinstance(value, dict):
         return Details(message=_text(value))
     error = value.get("error")
-    first = _first(value.get("errors"))
-    source = error if isinstance(error, dict) else first or value
-    message = (
-        _text(error.get("message") if isinstance(error, dict) else error)
-        or _text(value.get("message"))
-        or _text(value.get("Message"))  # AWS, where its front refuses
-        or _text(value.get("detail"))
-        or _text((_first(value.get("detail")) or {}).get("msg"))
-        or _text((first or {}).get("message"))
-    )
+    source = error if isinstance(error, dict) else _first(value.get("errors")) or value
+    message = _text(_message(error, _LEVELS) or _message(value, _LEVELS))
     # ``type: error`` says that this is an error, not which.
-    words = [_code(source.get("type")), _code(source.get("status"))]
+    words = [_code(source.get("type")), _code(source.get("status")), _code(value.get("error_type"))]
     kind = next((word for word in words if isinstance(word, str) and word != "error"), None)
     return Details(message, _code(source.get("code")), kind, _text(value.get("request_id")))
+
+
+def _message(value: Any, levels: int) -> str:
+    """The text in a value: itself, the best place of an object, all that a list says."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, list) and levels:
+        # No more are read than are shown.
+        texts = (_message(item, levels - 1) for item in value[:MAX_MESSAGE])
+        return "; ".join(dict.fromkeys(text for text in texts if text))
+    if isinstance(value, dict) and levels:
+        texts = (_message(value.get(place), levels - 1) for place in _PLACES)
+        return next((text for text in texts if text), "")
+    return ""
 
 
 def _first(value: Any) -> dict[str, Any] | None:

@@ -54,7 +54,8 @@ _TRANSIENT: dict[type[ProviderError], str] = {
     ),
 }
 _FINAL: dict[type[ProviderError], str] = {
-    RateLimited: "insufficientquota quotaexceeded",
+    # A quota that is used up does not come back by waiting seconds.
+    RateLimited: "insufficientquota quotaexceeded billinghardlimitreached billingnotactive",
     AuthenticationError: (
         "authentication permission invalidapikey unauthorized permissiondenied accessdenied"
     ),
@@ -62,7 +63,7 @@ _FINAL: dict[type[ProviderError], str] = {
         "invalidrequest badrequest notfound requesttoolarge contextlengthexceeded modelnotfound"
         " invalidparameter invalidargument invalidprompt validation tooluse toolusefailed billing"
     ),
-    ContentBlocked: "contentfilter contentpolicyviolation",
+    ContentBlocked: "contentfilter contentpolicyviolation datainspectionfailed",
 }
 #: A service's word for an error, as ``_key`` folds it -> the class, and whether it may pass.
 _WORDS: dict[str, tuple[type[ProviderError], bool]] = {
@@ -89,9 +90,11 @@ def http_failure(
     """
     text = _redact(body[:MAX_BODY].decode("utf-8", "replace"), endpoint)
     details = _read_body(text, endpoint)
-    kind = ContentBlocked if details.code == "content_filter" else _class_of_status(status)
+    blocked = _class_of_words(details)[0] is ContentBlocked
+    kind = ContentBlocked if blocked else _class_of_status(status)
+    may_pass = status in RETRYABLE and not _is_used_up(details)
     verdict = headers.get("x-should-retry", "").strip().lower()
-    retryable = verdict == "true" if verdict in ("true", "false") else status in RETRYABLE
+    retryable = verdict == "true" if verdict in ("true", "false") else may_pass
     found = request_id(headers) or details.request_id
     return kind(
         _sentence(f"{endpoint.provider} answered {status}", details, found, _phrase(status)),
@@ -155,7 +158,15 @@ def _class_of_status(status: int) -> type[ProviderError]:
     return InvalidRequest if status >= 400 else ProviderError
 
 
+def _is_used_up(details: Details) -> bool:
+    """Whether it is a quota that the next seconds will not fill, which also has the status 429."""
+    words = details.code, details.type
+    return any(_WORDS.get(_key(str(word))) == (RateLimited, False) for word in words)
+
+
 def _class_of_words(details: Details) -> tuple[type[ProviderError], bool]:
+    if _is_used_up(details):
+        return RateLimited, False
     for value in (details.code, details.type):
         key = _key(str(value))
         if key.isascii() and key.isdigit() and len(key) == 3 and key >= "400":

@@ -35,12 +35,25 @@ from streamkit.providers.details import Details, printable, read_details
         ({"id": "i", "message": "m"}, Details("m")),
         ({"errors": [{"code": 10000, "message": "m"}], "success": False}, Details("m", 10000)),
         ({"error": {"message": {"nested": 1}}}, Details()),
+        ({"message": {"detail": [{"type": "extra_forbidden", "msg": "m"}]}, "type": "t"},
+         Details("m", None, "t")),
+        ({"error": ["one", "two", "one"], "error_type": "t"}, Details("one; two", None, "t")),
+        ({"errors": ["m"]}, Details("m")),
+        ({"detail": {"message": "m"}}, Details("m")),
+        ({"detail": [{"msg": "one"}, {"msg": "two"}]}, Details("one; two")),
+        ({"error": {"error": "m", "code": 3}}, Details("m", 3)),
+        ({"error": {"type": "t"}, "message": "m"}, Details("m", None, "t")),
+        ({"msg": "m"}, Details("m")),
         ({"error": None, "code": True, "type": 5, "detail": [], "errors": [5]}, Details()),
     ],
 )  # fmt: skip
 def test_every_shape_is_read(body: Any, expected: Details) -> None:
     assert read_details(json.dumps(body)) == expected
     assert read_details(f"event: error\r\ndata: {json.dumps(body)}\r\n\r\n")[1:] == expected[1:]
+
+
+def test_a_message_that_lies_too_deep_is_not_looked_for() -> None:
+    assert read_details('{"error": [' * 50 + '"m"' + "]}" * 50) == Details()
 
 
 def test_the_first_message_of_an_sse_body_is_taken() -> None:

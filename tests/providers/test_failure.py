@@ -61,6 +61,25 @@ def test_the_status_decides_class_and_retry(
 
 
 @pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "insufficient_quota", "type": "insufficient_quota"},
+        {"code": "429", "type": "insufficient_quota"},
+        {"code": "QuotaExceeded"},
+        {"code": "billing_hard_limit_reached"},
+    ],
+)
+def test_a_quota_that_is_used_up_is_not_tried_again(error: dict[str, Any]) -> None:
+    body = {"error": {"message": "m", **error}}
+    refused = http(429, body)
+    assert type(refused) is RateLimited
+    assert not refused.retryable
+    assert http(429, body, {"x-should-retry": "true"}).retryable
+    failed = stream_failure(ENDPOINT, body)
+    assert (type(failed), failed.retryable) == (RateLimited, False)
+
+
+@pytest.mark.parametrize(
     ("status", "header", "retryable"),
     [(400, "true", True), (503, "false", False), (503, "maybe", True), (400, "", False)],
 )
@@ -69,8 +88,9 @@ def test_the_services_own_verdict_on_retry_wins(status: int, header: str, retrya
 
 
 def test_a_prompt_blocked_for_its_content_has_its_own_class() -> None:
-    error = http(400, {"error": {"message": "filtered", "code": "content_filter"}})
-    assert type(error) is ContentBlocked
+    for code in ("content_filter", "content_policy_violation", "data_inspection_failed"):
+        error = http(400, {"error": {"message": "filtered", "code": code}})
+        assert type(error) is ContentBlocked
 
 
 @pytest.mark.parametrize(
