@@ -54,6 +54,8 @@ _DELTAS: Mapping[str, Kind] = {
 }
 #: What an answer's status says before its end.
 _UNFINISHED = ("queued", "in_progress")
+#: Members of an ended answer that say how it was made: LM Studio, llama.cpp.
+_FIGURES = ("stats", "timings")
 #: Places in a usage object that hold the counts of Usage.
 _COUNTED = {place for places in RESPONSES.values() for place in places}
 
@@ -79,6 +81,8 @@ class OpenAIResponses(Dialect):
         self._items: dict[Hashable, OpenCall | None] = {}
         self._sent: dict[OpenCall, list[str]] = {}
         self._cited: dict[Hashable, dict[int, int]] = {}
+        #: Number of an event -> hash of it; None once the numbers have proved to be no numbering.
+        self._numbered: dict[int, int] | None = {}
 
     def request(self, call: Call) -> Request:
         """
@@ -100,16 +104,21 @@ class OpenAIResponses(Dialect):
 
     def feed(self, event: Event) -> list[Chunk]:
         """
-        One event -> its chunks; an unknown type gives none.
+        One event -> its chunks; an unknown type gives none, and so does one that comes again under
+        its ``sequence_number``.
 
         Raises:
-            ProviderError: The event is an error, or says that the answer failed.
+            ProviderError: The event is an error. The one that ends a failed answer has its usage
+                too, and becomes ``failure`` instead.
             ProtocolError: The event is not JSON.
         """
         data = event.data
         if data[:1] != "{" or event.event == "error":
             return self._read_odd(event)
         frame = parse(data)
+        number = frame.get("sequence_number")
+        if number.__class__ is int and self._is_repeat(number, data):
+            return []
         # Nearly every event of an answer; read without the questions asked of all others below.
         if frame.get("type") == "response.output_text.delta":
             text, id = frame.get("delta"), self.response_id
@@ -122,15 +131,15 @@ class OpenAIResponses(Dialect):
         A ``response`` object that has ended -> its chunks; None if the body is not one.
 
         Raises:
-            ProviderError: The body is an error object, or an answer that failed.
+            ProviderError: The body is an error object.
         """
         response = parse_object(body)
         if response is None:
             return None
-        if response.get("error"):
-            raise self._failure({"error": response["error"]})
         output = response.get("output")
         if not isinstance(output, list) or response.get("status") in _UNFINISHED:
+            if response.get("error"):
+                raise self._failure({"error": response["error"]})
             return None
         self._identify(response.get("model"), response.get("id"))
         chunks: list[Chunk] = []
@@ -157,7 +166,27 @@ class OpenAIResponses(Dialect):
             self.finished = True
             return []
         frame = parse(data) if data else None
+        if isinstance(frame, list) and frame:
+            frame = frame[0]  # some proxies wrap an error so
         return self._read(frame) if isinstance(frame, dict) else []
+
+    def _is_repeat(self, number: int, data: str) -> bool:
+        """
+        Whether that very event has been. Numbers that two events share tell nothing, and without
+        numbers nothing is guessed: the same delta twice is text.
+
+        Source: PROMISES.md row 49.
+        """
+        if self._numbered is None:
+            return False
+        mark = hash(data)
+        if number not in self._numbered:
+            self._numbered[number] = mark
+            return False
+        if self._numbered[number] == mark:
+            return True
+        self._numbered = None
+        return False
 
     def _read(self, frame: Json) -> list[Chunk]:
         kind = frame.get("type")
@@ -195,16 +224,17 @@ class OpenAIResponses(Dialect):
         self._begin(frame)
         response = _object(frame.get("response"))
         chunks: list[Chunk] = []
-        usage = response.get("usage")
-        if isinstance(usage, dict):
-            details = usage if _says_more(usage) else None
+        usage = _object(response.get("usage"))
+        details = dict(usage) if _says_more(usage) else {}
+        details.update((name, response[name]) for name in _FIGURES if response.get(name))
+        if usage or details:
             chunks += self._report_usage(read_usage(usage, RESPONSES), details)
         self._finish(frame["type"].rpartition(".")[2], chunks)
         self._finish(response.get("status"), chunks)
         self._finish(_object(response.get("incomplete_details")).get("reason"), chunks)
         self.finished = True
         if response.get("error"):
-            raise self._failure({"error": response["error"]})
+            self.failure = self._failure({"error": response["error"]})
         return chunks
 
     def _begin_item(self, frame: Json) -> list[Chunk]:

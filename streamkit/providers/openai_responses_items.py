@@ -94,7 +94,7 @@ def notes_of(item: Json, cited: Mapping[int, int]) -> Iterator[tuple[Kind, Json]
         cited: Number of a part -> how many of its annotations have been told already.
     """
     kind = item.get("type")
-    if is_server_tool(kind):
+    if is_server_tool(kind) and kind != "mcp_approval_request":  # which has no result
         yield "text", {"server_tool_result": describe_tool(item)}
     if kind == "image_generation_call":
         image = _image(item, item.get("id"), item.get("result"), partial=False)

@@ -143,7 +143,6 @@ class Responses(Named):
         """One delta."""
         return self.frame(
             "response.output_text.delta",
-            sequence_number=4,
             item_id="msg_68e19c8d8a508190a2",
             output_index=0,
             content_index=0,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streamkit.chunk import Chunk, Usage
 from streamkit.errors import (
+    InvalidRequest,
     LimitExceeded,
     Overloaded,
     ProtocolError,
@@ -321,6 +322,12 @@ def test_a_request_for_approval_is_told() -> None:
     assert notes(chunks, "server_tool")[0]["tool"] == "roll"
 
 
+def test_a_request_for_approval_has_no_result_and_is_told_once() -> None:
+    item = {"type": "mcp_approval_request", "id": "a1", "name": "roll", "arguments": "{}"}
+    _, chunks = fed(added(0, **item), done(0, **item))
+    assert [list(chunk.metadata) for chunk in chunks] == [["server_tool"]]
+
+
 def test_each_annotation_is_cited_once() -> None:
     first, second = ({"type": "url_citation", "url": f"https://h/{n}"} for n in (1, 2))
     part = {"type": "output_text", "text": "Hi", "annotations": [first, second]}
@@ -412,21 +419,38 @@ def test_without_a_code_the_type_of_an_error_stays() -> None:
     assert caught.value.type == "server_error"
 
 
-def test_a_failed_answer_is_raised() -> None:
-    dialect = OpenAIResponses(ENDPOINT)
-    frame = ended("failed", error={"code": "server_error", "message": "Sorry"})
-    with pytest.raises(Overloaded, match="Sorry") as caught:
-        dialect.feed(event(frame))
-    assert caught.value.code == "server_error"
-    assert dialect.finish_reason == "failed"
-    assert dialect.finished
-    assert dialect.model == "gpt-5-1"
+@pytest.mark.parametrize(
+    ("code", "kind", "retryable"),
+    [
+        ("server_error", Overloaded, True),
+        ("rate_limit_exceeded", RateLimited, True),
+        ("insufficient_quota", RateLimited, False),
+        ("invalid_prompt", InvalidRequest, False),
+    ],
+)
+def test_a_failed_answer_gives_its_usage_and_then_its_error(
+    code: str, kind: type[ProviderError], retryable: bool
+) -> None:
+    error = {"code": code, "message": "Sorry"}
+    dialect, chunks = fed(ended("failed", error=error, usage=USAGE))
+    assert [chunk.metadata["usage"].input_tokens for chunk in chunks] == [10]
+    failure = dialect.failure
+    assert type(failure) is kind
+    assert "Sorry" in str(failure)
+    assert (failure.code, failure.retryable) == (code, retryable)
+    assert (dialect.finish_reason, dialect.finished, dialect.model) == ("failed", True, "gpt-5-1")
 
 
 def test_the_error_of_a_failed_answer_does_not_quote_the_instructions() -> None:
-    with pytest.raises(ProviderError) as caught:
-        fed(ended("failed", instructions="secret plan", error={"message": "Sorry"}))
-    assert "secret plan" not in caught.value.body
+    dialect, _ = fed(ended("failed", instructions="secret plan", error={"message": "Sorry"}))
+    assert dialect.failure is not None
+    assert "secret plan" not in dialect.failure.body
+
+
+def test_an_error_in_a_list_is_one() -> None:
+    with pytest.raises(Overloaded, match="gone"):
+        fed([{"type": "error", "code": "server_error", "message": "gone"}])
+    assert fed([], [5], [[{"type": "error"}]])[1] == []
 
 
 @pytest.mark.parametrize(
@@ -497,12 +521,61 @@ def test_a_body_that_is_no_ended_answer_is_none(members: Any) -> None:
     assert OpenAIResponses(ENDPOINT).whole(b"[]") is None
 
 
-@pytest.mark.parametrize(
-    "members", [{"error": {"message": "gone"}}, {"output": [], "error": {"message": "gone"}}]
-)
+@pytest.mark.parametrize("members", [{}, {"output": None}, {"output": [], "status": "in_progress"}])
 def test_a_whole_error_is_raised(members: Any) -> None:
     with pytest.raises(ProviderError, match="gone"):
-        whole(**members)
+        whole(error={"message": "gone"}, **members)
+
+
+def test_a_whole_answer_that_failed_gives_what_it_has_and_then_its_error() -> None:
+    part = {"type": "output_text", "text": "Hi"}
+    message = {"type": "message", "id": "m", "content": [part]}
+    dialect, chunks = whole(
+        status="failed", output=[message], usage=USAGE, error={"message": "gone"}
+    )
+    assert chunks is not None
+    assert shown(chunks) == [("text", "Hi"), ("usage", "")]
+    assert "gone" in str(dialect.failure)
+
+
+# Numbers of events.
+
+
+def numbered(*numbers: Any, text: str = "a") -> list[dict[str, Any]]:
+    return [delta("output_text", text, sequence_number=number) for number in numbers]
+
+
+def text_of(*frames: Any) -> str:
+    return "".join(chunk.content for chunk in fed(*frames)[1])
+
+
+def test_an_event_that_comes_again_under_its_number_is_dropped() -> None:
+    assert text_of(*numbered(0, 1, 1, 2, 0, 1, 2, 3)) == "aaaa"
+    added_twice = [{**added(0, **function("{}")), "sequence_number": 0}] * 2
+    assert calls(fed(*added_twice)[1]) == [(0, "call_1", "add", "{}")]
+
+
+@pytest.mark.parametrize("number", [None, "1", 1.0, True, [1], {}])
+def test_without_numbers_the_same_event_twice_is_said_twice(number: Any) -> None:
+    assert text_of(*numbered(number, number)) == "aa"
+    assert text_of(delta("output_text", "a"), delta("output_text", "a")) == "aa"
+
+
+def test_numbers_that_two_events_share_are_no_numbers() -> None:
+    frames = [*numbered(4), *numbered(4, text="b"), *numbered(4, 4), *numbered(4, text="b")]
+    assert text_of(*frames) == "abaab"
+
+
+@pytest.mark.parametrize("name", ["stats", "timings"])
+def test_how_fast_the_answer_was_made_stands_beside_the_usage(name: str) -> None:
+    figures = {"tokens_per_second": 3.5}
+    _, chunks = fed(ended(usage=USAGE, **{name: figures}))
+    (usage,) = chunks
+    assert usage.metadata["usage"].input_tokens == 10
+    assert usage.metadata["details"] == {name: figures}
+    _, chunks = fed(ended(usage=None, **{name: figures}))
+    assert notes(chunks, "details") == [{name: figures}]
+    assert fed(ended(usage=None, **{name: {}}))[1] == []
 
 
 # Whatever comes.
