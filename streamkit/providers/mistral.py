@@ -6,7 +6,7 @@ Source: WIRE_FORMATS.md section 6; the official SDK, version 3.7.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from typing_extensions import override
@@ -41,14 +41,32 @@ class MistralChat(OpenAIChat):
         if call.tool_choice == "required":
             body["tool_choice"] = "any"
         body["messages"] = convert_messages(body["messages"], _convert_part)
+        if "tools" in body:
+            body["tools"] = [_with_parameters(tool) for tool in body["tools"]]
         return body
 
     @override
     def _read_delta(self, delta: dict[str, Any], chunks: list[Chunk]) -> None:
         super()._read_delta(delta, chunks)
-        for part in objects(delta, "content"):
-            if part.get("type") in _REFERENCES:
-                chunks.append(self._chunk("", "citation", {"citation": clean_deep(part)}))
+        for part in _references(delta, "content"):
+            chunks.append(self._chunk("", "citation", {"citation": clean_deep(part)}))
+
+
+def _references(holder: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """What a list of parts rests on, and the lists of thinking in it."""
+    for part in objects(holder, name):
+        if part.get("type") in _REFERENCES:
+            yield part
+        elif part.get("type") == "thinking" and name == "content":
+            yield from _references(part, "thinking")
+
+
+def _with_parameters(tool: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A function that takes nothing has to say so."""
+    function = tool.get("function") if isinstance(tool, Mapping) else None
+    if not isinstance(function, Mapping) or function.get("parameters") is not None:
+        return tool
+    return {**tool, "function": {**function, "parameters": {"type": "object", "properties": {}}}}
 
 
 def _convert_part(part: Mapping[str, Any]) -> Mapping[str, Any]:

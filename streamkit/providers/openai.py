@@ -19,6 +19,7 @@ from streamkit.providers.dialect import AnswerDecoder, parse_object
 from streamkit.providers.openai_delta import says_more
 from streamkit.providers.openai_frame import failed_part
 from streamkit.providers.openai_reader import ChatReader
+from streamkit.providers.parts import check_roles
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import parse
 
@@ -33,8 +34,8 @@ class OpenAIChat(ChatReader):
     The chat dialect. The first choice is the answer; the others would mix with it, and come as text
     chunks without content, with ``choice`` and ``content`` or ``finish_reason`` in their metadata.
 
-    Other metadata: ``audio`` (data and transcript), ``citation``, ``logprobs``,
-    ``filter_results`` (Azure, where its filter found something), ``server_tool`` and
+    Other metadata: ``audio`` (data and transcript), ``citation``, ``image`` (OpenRouter),
+    ``logprobs``, ``filter_results`` (Azure, where its filter found something), ``server_tool`` and
     ``server_tool_result`` (Groq), ``reasoning_detail`` (OpenRouter: a block of thinking that is
     signed or encrypted, to be sent back as it is), ``details`` beside ``usage``.
 
@@ -66,6 +67,7 @@ class OpenAIChat(ChatReader):
         return "max_completion_tokens" if self.endpoint.provider == "openai" else "max_tokens"
 
     def _body(self, call: Call) -> dict[str, Any]:
+        check_roles(call.messages)
         messages = [*call.messages]
         if call.system is not None:
             messages.insert(0, {"role": "system", "content": call.system})
@@ -95,7 +97,7 @@ class OpenAIChat(ChatReader):
         One event -> its chunks.
 
         Raises:
-            ProviderError: The event is an error.
+            ProviderError: The event is an error and nothing else.
             ProtocolError: The event is not JSON.
         """
         data = event.data
@@ -162,4 +164,6 @@ class OpenAIChat(ChatReader):
             self.finished = True
             return []
         frame = parse(data) if data else None
+        if isinstance(frame, list) and frame:
+            frame = frame[0]  # some proxies wrap an error so
         return self._read(frame, "delta") if isinstance(frame, dict) else []

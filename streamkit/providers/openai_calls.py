@@ -25,7 +25,7 @@ def read_fragments(delta: dict[str, Any], calls: OpenCalls) -> list[tuple[OpenCa
     fragments = delta.get("tool_calls")
     for position, fragment in enumerate(fragments if isinstance(fragments, list) else ()):
         if isinstance(fragment, dict):
-            name, text = _read_function(fragment.get("function"))
+            name, text = _read_function(fragment.get("function") or fragment.get("custom"))
             call = _call_of(fragment, position, name, text, calls)
             call.learn(id=fragment.get("id"), name=name, arguments=text)
             found.setdefault(call, []).append(text)
@@ -60,10 +60,10 @@ def _call_of(
 
 
 def _read_function(function: Any) -> tuple[str, str]:
-    """The name, and the fragment of the arguments."""
+    """The name, and the fragment of the arguments; a custom tool has a text as its input."""
     if not isinstance(function, dict):
         return "", ""
-    arguments = function.get("arguments")
+    arguments = function.get("arguments") or function.get("input")
     if isinstance(arguments, dict):  # not the format, but one meaning only
         arguments = encode(arguments)
     return word(function.get("name")), arguments if isinstance(arguments, str) else ""

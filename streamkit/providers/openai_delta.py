@@ -39,6 +39,7 @@ def says_more(delta: dict[str, Any]) -> bool:
         or delta.get("function_call")
         or delta.get("refusal")
         or delta.get("audio")
+        or delta.get("images")
         or delta.get("annotations")
         or delta.get("executed_tools")
         or delta.get("reasoning_steps")

@@ -58,8 +58,14 @@ class ChatReader(Dialect):
         return choice.get(member)
 
     def _read(self, frame: dict[str, Any], member: str) -> list[Chunk]:
-        """Any frame; a choice holds its text in ``member``: delta, or message in a whole answer."""
-        if failed := failed_part(frame):
+        """
+        Any frame; a choice holds its text in ``member``: delta, or message in a whole answer.
+
+        Raises:
+            ProviderError: The frame is an error and nothing else; else the error is in ``failure``.
+        """
+        failed = failed_part(frame)
+        if failed and not frame.get("choices") and not usage_of(frame):
             raise self._failure(failed)
         self._identify(frame.get("model"), frame.get("id"))
         chunks: list[Chunk] = []
@@ -73,11 +79,18 @@ class ChatReader(Dialect):
                 finish = choice.get("finish_reason") or finish
         self._read_beside(frame, chunks)
         self._finish(finish, chunks)
+        if failed:
+            self._fail(failed)
         return others + chunks if others else chunks
+
+    def _fail(self, part: dict[str, Any]) -> None:
+        """The answer ends with an error, once what came in the same event is delivered."""
+        self.failure = self._failure(part)
+        self.finished = True
 
     def _read_choice(self, choice: dict[str, Any], member: str, chunks: list[Chunk]) -> None:
         if choice.get("error"):  # OpenRouter
-            raise self._failure(choice)
+            self._fail(choice)
         delta = self._delta_of(choice, member)
         if isinstance(delta, dict):
             self._read_delta(delta, chunks)
@@ -137,6 +150,8 @@ class ChatReader(Dialect):
         audio = delta.get("audio")
         if audio and isinstance(audio, dict):
             chunks.append(self._chunk("", "text", {"audio": clean_deep(audio)}))
+        for image in objects(delta, "images"):  # OpenRouter
+            chunks.append(self._chunk("", "text", {"image": clean_deep(image)}))
         for citation in annotations_of(delta):
             self._cite(citation, citation, chunks)
         for tool in objects(delta, "executed_tools"):

@@ -21,6 +21,9 @@ BASE: dict[str, Any] = {
     "stream": True,
 }
 
+EMPTY = {"type": "object", "properties": {}}
+ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
+
 
 def body_of(messages: tuple[Message, ...] = HI, **keywords: Any) -> Any:
     return json.loads(
@@ -40,6 +43,11 @@ def body_of(messages: tuple[Message, ...] = HI, **keywords: Any) -> Any:
             {"response_format": {"type": "json_object"}},
         ),
         ({"extra_body": {"safe_prompt": True}}, {"safe_prompt": True}),
+        (
+            {"tools": [{"type": "function", "function": {"name": "now"}}]},
+            {"tools": [{"type": "function", "function": {"name": "now", "parameters": EMPTY}}]},
+        ),
+        ({"tools": [ADD, {"type": "web_search"}]}, {"tools": [ADD, {"type": "web_search"}]}),
         (
             {"system": "Brief."},
             {"messages": [{"role": "system", "content": "Brief."}, *BASE["messages"]]},
@@ -107,3 +115,16 @@ def test_thinking_text_and_references_come_apart() -> None:
         ("reasoning", "hm"), ("text", "so"), ("citation", ""), ("citation", ""),
     ]  # fmt: skip
     assert [c.metadata["citation"] for c in chunks[2:]] == parts[2:4]
+
+
+def test_references_of_thinking_are_citations_too() -> None:
+    reference = {"type": "reference", "reference_ids": [3]}
+    thinking = [{"type": "text", "text": "hm"}, reference, {"type": "thinking", "thinking": []}]
+    frame = {
+        "choices": [
+            {"index": 0, "delta": {"content": [{"type": "thinking", "thinking": thinking}]}}
+        ]
+    }
+    chunks = MistralChat(MISTRAL).feed(Event("message", json.dumps(frame), "", None))
+    assert [(c.kind, c.content) for c in chunks] == [("reasoning", "hm"), ("citation", "")]
+    assert chunks[1].metadata["citation"] == reference

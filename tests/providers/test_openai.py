@@ -11,6 +11,7 @@ import pytest
 
 from streamkit.chunk import Chunk, Usage
 from streamkit.errors import (
+    ConfigurationError,
     InvalidRequest,
     LimitExceeded,
     Overloaded,
@@ -22,6 +23,7 @@ from streamkit.providers.base import Endpoint
 from streamkit.providers.mistral import MistralChat
 from streamkit.providers.openai import OpenAIChat
 from streamkit.providers.openai_completions import OpenAICompletions
+from streamkit.providers.openai_responses import OpenAIResponses
 from streamkit.providers.perplexity import PerplexityChat
 from streamkit.request import Call, Message, Secret
 from streamkit.wire.sse import Event
@@ -221,6 +223,15 @@ def test_audio_and_its_transcript_come_in_metadata() -> None:
     _, chunks = fed(delta(audio=first), delta(audio=second))
     assert shown(chunks) == [("text", ""), ("text", "")]
     assert [chunk.metadata for chunk in chunks] == [{"audio": first}, {"audio": second}]
+
+
+def test_images_come_in_metadata_as_they_are() -> None:
+    images = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{n}"}} for n in "AB"
+    ]
+    _, chunks = fed(delta(content="", images=images), delta(content="x", images=[]))
+    assert [c.metadata.get("image") for c in chunks] == [*images, None]
+    assert shown(chunks) == [("text", ""), ("text", ""), ("text", "x")]
 
 
 def test_other_choices_are_told_in_metadata_and_do_not_become_text() -> None:
@@ -493,6 +504,14 @@ def test_the_old_function_call_is_one_call_without_id() -> None:
     assert calls(chunks) == [(0, "", "f", "{}")]
 
 
+def test_the_input_of_a_custom_tool_is_its_arguments() -> None:
+    first = {"index": 0, "id": "a", "type": "custom", "custom": {"name": "run", "input": "pri"}}
+    rest = {"index": 0, "custom": {"input": "nt}"}}
+    other = {"index": 1, "id": "b", "type": "custom", "custom": {"name": "run", "input": ""}}
+    frames = [delta(tool_calls=[part]) for part in (first, rest, other)]
+    assert calls(fed(*frames)[1]) == [(0, "a", "run", "print}"), (1, "b", "run", "")]
+
+
 def test_arguments_sent_as_an_object_become_json_text() -> None:
     _, chunks = fed(delta(tool_calls=[fragment(index=0, id="a", name="f", arguments={"x": "é"})]))
     assert calls(chunks) == [(0, "a", "f", '{"x": "é"}')]
@@ -574,8 +593,7 @@ def test_times_without_usage_leave_the_counts_as_they_were() -> None:
         ({"message": "flat", "code": "overloaded"}, "error", Overloaded, "overloaded", True),
         ({"choices": [], "x_groq": {"id": "r", "error": "over_capacity"}}, "message",
          ProviderError, None, False),
-        ({"choices": [{"delta": {"content": "x"}, "error": {"code": 502, "message": "gone"}}]},
-         "message", Overloaded, 502, True),
+        ([{"error": {"code": 503, "message": "gone"}}], "message", Overloaded, 503, True),
         ("plain text", "error", ProviderError, None, False),
     ],
 )  # fmt: skip
@@ -589,6 +607,73 @@ def test_an_error_in_any_frame_is_raised(
     assert (caught.value.code, caught.value.retryable) == (code, retryable)
     assert caught.value.status is None
     assert str(caught.value).startswith("openai-compatible failed in the stream: ")
+
+
+GONE = {"error": {"code": 502, "message": "gone"}}
+
+
+@pytest.mark.parametrize(
+    ("frame", "kinds", "finish"),
+    [
+        ({"choices": [{"delta": {"content": "x"}, **GONE}]}, ["text"], None),
+        ({"choices": [{"delta": {"content": "x"}, "finish_reason": "error"}], **GONE},
+         ["text"], "error"),
+        ({"choices": [{"delta": {"content": ""}, "finish_reason": "error"}], **GONE}, [], "error"),
+        ({"choices": [], "usage": {"total_tokens": 5}, **GONE}, ["usage"], None),
+        ({"choices": [], "x_groq": {**GONE, "usage": {"total_tokens": 5}}}, ["usage"], None),
+        ({"choices": [{"delta": {"content": "x"}}], "usage": {"total_tokens": 5}, **GONE},
+         ["text", "usage"], None),
+    ],
+)  # fmt: skip
+def test_what_comes_with_an_error_is_given_before_it(
+    frame: dict[str, Any], kinds: list[str], finish: str | None
+) -> None:
+    dialect, chunks = fed(delta(content="first"), frame)
+    assert [chunk.kind for chunk in chunks] == ["text", *kinds]
+    assert (dialect.finish_reason, dialect.finished) == (finish, True)
+    assert type(dialect.failure) is Overloaded
+    assert (dialect.failure.code, dialect.failure.retryable) == (502, True)
+    assert "gone" in str(dialect.failure)
+
+
+def test_a_whole_answer_with_an_error_gives_what_it_has_first() -> None:
+    dialect = OpenAIChat(LOCAL)
+    answer = {"choices": [{"message": {"role": "assistant", "content": "Hi"}}], **GONE}
+    chunks = dialect.whole(json.dumps(answer).encode())
+    assert [chunk.content for chunk in chunks or ()] == ["Hi"]
+    assert "gone" in str(dialect.failure)
+
+
+# What cannot be sent.
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ({"role": "alien", "content": "x"}, "the role of message 1 must be one of .*'alien'"),
+        ({"role": 5, "content": "x"}, "the role of message 1"),
+        ({"content": "x"}, "the role of message 1"),
+        ({"role": "tool", "content": "x"}, "message 1 is a tool's result and needs tool_call_id"),
+        ({"role": "tool", "content": "x", "tool_call_id": ""}, "needs tool_call_id"),
+        ({"role": "tool", "content": "x", "tool_call_id": 5}, "needs tool_call_id"),
+    ],
+)
+@pytest.mark.parametrize("dialect", [OpenAIChat, OpenAIResponses, MistralChat, PerplexityChat])
+def test_a_message_nobody_could_place_is_refused(
+    dialect: Any, message: dict[str, Any], told: str
+) -> None:
+    call = Call(model="m", messages=(*HI, message))  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match=told):
+        dialect(LOCAL).request(call)
+
+
+@pytest.mark.parametrize("dialect", [OpenAIChat, OpenAIResponses, MistralChat, PerplexityChat])
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_messages_of_the_system_alone_are_sent(dialect: Any, role: str) -> None:
+    call = Call(model="m", messages=(Message(role=role, content="Brief."),))
+    body = json.loads(dialect(LOCAL).request(call).body)
+    (sent,) = body.get("messages") or body["input"]
+    assert sent["content"] == "Brief."
 
 
 # A whole JSON answer where a stream was due.
