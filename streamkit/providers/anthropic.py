@@ -2,8 +2,8 @@
 Anthropic Messages: the stream of content blocks.
 
 Each event names its type in the JSON; the SSE event name repeats it and is not asked. Blocks are
-told apart by index. Only ``tool_use`` blocks are calls for the user's side: what the service runs
-itself (``server_tool_use``, ``mcp_tool_use``) streams its input the same way and is left out.
+told apart by index. Only ``tool_use`` blocks are calls for the user's side; what the service does
+itself is read in anthropic_blocks.py.
 
 Source: WIRE_FORMATS.md section 4. What goes out is in anthropic_messages.py.
 """
@@ -17,8 +17,14 @@ from typing_extensions import override
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
-from streamkit.providers.anthropic_messages import choice_of, convert_messages, convert_tool
-from streamkit.providers.base import Decoder
+from streamkit.providers.anthropic_blocks import ServerBlocks
+from streamkit.providers.anthropic_messages import (
+    choice_of,
+    convert_messages,
+    convert_tool,
+    output_of,
+)
+from streamkit.providers.base import Decoder, Endpoint
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import AnswerDecoder, Dialect, parse_object
 from streamkit.providers.usage import MESSAGES, read_usage
@@ -37,6 +43,18 @@ VERSION = "2023-06-01"
 #: an answer that reaches it ends with the outcome ``length``, so that the cut is seen.
 MAX_TOKENS = 4096
 
+#: What usage objects hold beside the counts, each a state: requests of server tools, cache writes
+#: by lifetime, the turns of a tool loop, and how the answer was served.
+EXTRAS = (
+    "server_tool_use",
+    "cache_creation",
+    "iterations",
+    "service_tier",
+    "inference_geo",
+    "speed",
+    "fallback_credit",
+)
+
 
 class AnthropicMessages(Dialect):
     """
@@ -45,27 +63,35 @@ class AnthropicMessages(Dialect):
     A thinking signature comes as a reasoning chunk without content, with ``signature`` in its
     metadata; a redacted thinking block likewise, with ``redacted``. Both are to be sent back.
 
+    A tool that the service runs is a text chunk without content, with ``server_tool`` in its
+    metadata: the block as sent, its input complete. So are its ``server_tool_result``, and a
+    ``compaction``.
+
     Thread safety: **confined**; one instance reads one attempt.
     """
 
     models_path: ClassVar[str | None] = "/v1/models?limit=1000"
     cached_apart = True
 
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self._server = ServerBlocks()
+
     def request(self, call: Call) -> Request:
         """
         ``POST {base}/v1/messages``.
 
-        Messages, tools and tool_choice in OpenAI's form are converted, all else is sent as it is.
+        Messages, tools, tool_choice and response_format in OpenAI's form are converted, all else is
+        sent as it is.
 
         Raises:
-            ConfigurationError: The call asks for what the API has not (seed, response_format), or
-                a message cannot be converted or sent.
+            ConfigurationError: The call asks for what the API has not (seed, a response_format
+                other than json_schema), or a message cannot be converted or sent.
         """
-        for name in ("seed", "response_format"):
-            if getattr(call, name) is not None:
-                raise ConfigurationError(
-                    f"anthropic messages has no {name}; its own fields go in extra_body"
-                )
+        if call.seed is not None:
+            raise ConfigurationError(
+                "anthropic messages has no seed; its own fields go in extra_body"
+            )
         system, messages = convert_messages(call.system, call.messages)
         body = without_none(
             model=call.model,
@@ -78,6 +104,7 @@ class AnthropicMessages(Dialect):
             stop_sequences=call.stop,
             tools=call.tools and [convert_tool(tool) for tool in call.tools],
             tool_choice=choice_of(call.tool_choice),
+            output_config=output_of(call.response_format),
         )
         headers = {"Accept": "text/event-stream", **self._auth()}
         return build_request(self.endpoint, "/v1/messages", headers, body, call)
@@ -107,12 +134,18 @@ class AnthropicMessages(Dialect):
                     return [Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model, id)]
         return self._read(frame)
 
+    @override
+    def flush(self) -> list[Chunk]:
+        """What the service did in blocks that did not end."""
+        return self._told(self._server.stop_all())
+
     def whole(self, body: bytes) -> list[Chunk] | None:
         """
         A ``message`` object -> its chunks; None if the body is not one.
 
         Raises:
             ProviderError: The body is an error object.
+            LimitExceeded: It holds more values or calls than an answer may.
         """
         message = parse_object(body)
         if message is None:
@@ -127,6 +160,7 @@ class AnthropicMessages(Dialect):
         for index, block in enumerate(blocks):
             if isinstance(block, dict):
                 chunks += self._start_block(index, block)
+                chunks += self._told(self._server.stop(index))
         chunks += self._merge_usage(message.get("usage"))
         self._finish(message.get("stop_reason"), chunks)
         self.finished = True
@@ -160,22 +194,25 @@ class AnthropicMessages(Dialect):
             chunks = self._merge_usage(frame.get("usage"))
             self._finish(_object(frame.get("delta")).get("stop_reason"), chunks)
             return chunks
+        if kind == "content_block_stop":
+            return self._told(self._server.stop(_index(frame)))
         if kind == "message_stop":
             self.finished = True
+            return self.flush()
         return []
 
     def _start_block(self, index: int | None, block: dict[str, Any]) -> list[Chunk]:
         """A block's beginning, which in a whole answer is all of it."""
-        kind = block.get("type")
+        kind, chunks = block.get("type"), self._told(self._server.start(index, block))
         if kind == "tool_use":
             call = self._calls.open(index)
             call.learn(id=block.get("id"), name=block.get("name"))
             given = block.get("input")  # full at the start only in programmatic calls
-            return [self._call_chunk(call, encode(given) if given else "")]
-        if kind == "redacted_thinking":
-            return [self._chunk("", "reasoning", {"redacted": clean_deep(block.get("data"))})]
-        chunks = []
-        if kind == "thinking":
+            chunks.append(self._call_chunk(call, encode(given) if given else ""))
+        elif kind == "redacted_thinking":
+            redacted = {"redacted": clean_deep(block.get("data"))}
+            chunks.append(self._chunk("", "reasoning", redacted))
+        elif kind == "thinking":
             chunks += self._read_delta(index, {**block, "type": "thinking_delta"})
             chunks += self._read_delta(index, {**block, "type": "signature_delta"})
         elif kind == "text":
@@ -188,6 +225,8 @@ class AnthropicMessages(Dialect):
 
     def _read_delta(self, index: int | None, delta: dict[str, Any]) -> list[Chunk]:
         kind = delta.get("type")
+        if self._server.add(index, delta):
+            return []
         if kind == "input_json_delta":
             call, fragment = self._calls.get(index), _string(delta.get("partial_json"))
             return [self._call_chunk(call, fragment)] if call and fragment else []
@@ -215,9 +254,13 @@ class AnthropicMessages(Dialect):
         """The counts of message_start, overlaid by those of each message_delta."""
         if not isinstance(usage, dict):
             return []
+        details = {name: usage[name] for name in EXTRAS if usage.get(name) is not None}
         found = read_usage(usage, MESSAGES)
         known = {name: n for name in MESSAGES if (n := getattr(found, name)) is not None}
-        return self._report_usage(replace(self._usage, **known))
+        return self._report_usage(replace(self._usage, **known), details)
+
+    def _told(self, told: list[dict[str, Any]]) -> list[Chunk]:
+        return [self._chunk("", "text", metadata) for metadata in told]
 
 
 def _index(frame: dict[str, Any]) -> int | None:

@@ -1,5 +1,5 @@
 """
-Messages, tools and tool_choice in OpenAI's form -> Anthropic's. What is in its form already passes.
+Messages, tools and the like in OpenAI's form -> Anthropic's. What is in its form already passes.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from typing import Any
 
 from streamkit.errors import ConfigurationError
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
+from streamkit.providers.roles import check_turns
 
-__all__ = ["choice_of", "convert_messages", "convert_tool"]
+__all__ = ["choice_of", "convert_messages", "convert_tool", "output_of"]
 
 Json = dict[str, Any]
 
@@ -26,10 +27,11 @@ def convert_messages(
 
     Raises:
         ConfigurationError: A tool call whose arguments are not JSON, or what check_messages
-            refuses.
+            or check_turns refuses.
     """
     messages = list(messages)
     check_messages(messages)
+    check_turns("anthropic", messages)
     above: list[Any] = [] if system is None else [system]
     converted: list[Json] = []
     results: list[Json] | None = None
@@ -87,6 +89,25 @@ def choice_of(choice: str | Mapping[str, Any] | None) -> Mapping[str, Any] | Non
         named = function if isinstance(function, Mapping) else choice
         return {"type": "tool", "name": named.get("name")}
     return choice
+
+
+def output_of(response_format: Mapping[str, Any] | None) -> Json | None:
+    """
+    OpenAI's ``json_schema`` object -> ``output_config``; text is what comes without one.
+
+    Raises:
+        ConfigurationError: Another form, or no schema in it.
+    """
+    if response_format is None or response_format.get("type") == "text":
+        return None
+    named = response_format.get("json_schema", response_format)  # or in Anthropic's own form
+    schema = named.get("schema") if isinstance(named, Mapping) else None
+    if response_format.get("type") != "json_schema" or not isinstance(schema, Mapping):
+        raise ConfigurationError(
+            "anthropic messages has no response_format but json_schema, which must hold a schema; "
+            "for other JSON ask for it in the prompt"
+        )
+    return {"format": {"type": "json_schema", "schema": schema}}
 
 
 def _system(above: list[Any]) -> str | list[Json] | None:

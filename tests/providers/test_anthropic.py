@@ -20,6 +20,9 @@ ENDPOINT = Endpoint(
 HI = (Message.user("Hi"),)
 BASE = {"model": "m", "max_tokens": 4096, "messages": [Message.user("Hi")], "stream": True}
 TOOL = {"name": "add", "input_schema": {"type": "object"}}
+FORMAT = {"type": "json_schema", "schema": {"type": "object"}}
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}}
+STOP = {"type": "message_stop"}
 
 
 def body_of(**keywords: Any) -> Any:
@@ -39,6 +42,10 @@ def fed(*frames: Any) -> tuple[AnthropicMessages, list[Chunk]]:
 
 def start(index: int, **block: Any) -> dict[str, Any]:
     return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def stop(index: int) -> dict[str, Any]:
+    return {"type": "content_block_stop", "index": index}
 
 
 def delta(index: int, kind: str, **members: Any) -> dict[str, Any]:
@@ -62,6 +69,11 @@ def shown(chunks: list[Chunk]) -> list[tuple[str, str]]:
         ({"stop": ("a",)}, {"stop_sequences": ["a"]}),
         ({"tools": (TOOL,), "tool_choice": "required"},
          {"tools": [TOOL], "tool_choice": {"type": "any"}}),
+        ({"response_format": {"type": "text"}}, {}),
+        ({"response_format": SCHEMA}, {"output_config": {"format": FORMAT}}),
+        ({"response_format": FORMAT}, {"output_config": {"format": FORMAT}}),
+        ({"response_format": SCHEMA, "extra_body": {"output_config": {"effort": "low"}}},
+         {"output_config": {"format": FORMAT, "effort": "low"}}),
         ({"extra_body": {"thinking": {"type": "enabled", "budget_tokens": 1024}}},
          {"thinking": {"type": "enabled", "budget_tokens": 1024}}),
     ],
@@ -72,7 +84,15 @@ def test_each_option_has_its_place_in_the_body(
     assert body_of(**keywords) == BASE | expected
 
 
-@pytest.mark.parametrize("keywords", [{"seed": 1}, {"response_format": {"type": "json_object"}}])
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"seed": 1},
+        {"response_format": {"type": "json_object"}},
+        {"response_format": {"type": "json_schema"}},
+        {"response_format": {"type": "json_schema", "json_schema": None}},
+    ],
+)
 def test_what_the_api_has_not_is_refused_before_sending(keywords: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(keywords))):
         body_of(**keywords)
@@ -138,12 +158,54 @@ def test_input_that_is_full_at_the_start_is_the_arguments() -> None:
     assert shown(chunks) == [("tool_call", '{"x": "é"}')]
 
 
-@pytest.mark.parametrize("kind", ["server_tool_use", "mcp_tool_use", "web_search_tool_result"])
-def test_tools_that_the_service_runs_are_no_tool_calls(kind: str) -> None:
+@pytest.mark.parametrize("kind", ["server_tool_use", "mcp_tool_use"])
+def test_a_tool_that_the_service_runs_is_told_with_its_input_before_it_runs(kind: str) -> None:
+    block = {"type": kind, "id": "s", "name": "search", "server_name": "n"}
     _, chunks = fed(
-        start(0, type=kind, id="s", name="web_search", input={}),
-        delta(0, "input_json_delta", partial_json='{"query": "x"}'),
+        start(0, type="tool_use", id="t", name="f"),  # of a message before: its index comes again
+        start(0, **block, input={}),
+        delta(0, "input_json_delta", partial_json='{"query": '),
+        delta(0, "input_json_delta", partial_json='"x"}'),
+        stop(0),
+        start(1, type="text", text=""),
     )
+    assert shown(chunks) == [("tool_call", ""), ("text", "")]
+    assert chunks[1].metadata == {"server_tool": {**block, "input": {"query": "x"}}}
+
+
+def test_the_result_of_such_a_tool_is_told_as_sent() -> None:
+    block = {
+        "type": "web_search_tool_result",
+        "tool_use_id": "s",
+        "content": [{"url": "https://a.example", "encrypted_content": "E"}],
+    }
+    _, chunks = fed(start(1, **block), stop(1))
+    assert [chunk.metadata for chunk in chunks] == [{"server_tool_result": {**block, "id": "s"}}]
+
+
+def test_a_compaction_is_told_once_with_what_its_delta_said() -> None:
+    _, chunks = fed(
+        start(0, type="compaction", content=None),
+        delta(0, "compaction_delta", content="So far: a.", encrypted_content="E"),
+        stop(0),
+    )
+    block = {"type": "compaction", "content": "So far: a.", "encrypted_content": "E"}
+    assert [chunk.metadata for chunk in chunks] == [{"compaction": block}]
+
+
+@pytest.mark.parametrize("ending", [STOP, None])
+def test_a_block_without_an_end_is_told_at_that_of_the_answer(ending: Any) -> None:
+    dialect, chunks = fed(
+        start(0, type="server_tool_use", id="s", name="f", input={}),
+        delta(0, "input_json_delta", partial_json='{"a'),
+    )
+    assert chunks == []
+    (told,) = dialect.feed(event(ending)) if ending else dialect.flush()
+    assert told.metadata["server_tool"]["input"] == '{"a'
+
+
+def test_other_blocks_are_passed_over() -> None:
+    _, chunks = fed(start(0, type="fallback", to={"model": "m"}), stop(0), start(1, type=None))
     assert chunks == []
 
 
@@ -227,6 +289,9 @@ def test_a_whole_message_is_read() -> None:
         "content": [
             {"type": "thinking", "thinking": "hm", "signature": "sig"},
             {"type": "text", "text": "Hi", "citations": [{"type": "page_location"}]},
+            {"type": "server_tool_use", "id": "s", "name": "g", "input": {"b": 2}},
+            {"type": "g_tool_result", "tool_use_id": "s", "content": []},
+            {"type": "compaction", "content": "c"},
             {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
         ],
         "usage": {"input_tokens": 1, "output_tokens": 2},
@@ -236,8 +301,12 @@ def test_a_whole_message_is_read() -> None:
     assert chunks is not None
     assert shown(chunks) == [
         ("reasoning", "hm"), ("reasoning", ""), ("text", "Hi"), ("citation", ""),
-        ("tool_call", '{"a": 1}'), ("usage", ""),
+        ("text", ""), ("text", ""), ("text", ""), ("tool_call", '{"a": 1}'), ("usage", ""),
     ]  # fmt: skip
+    assert [list(chunk.metadata) for chunk in chunks[4:7]] == [
+        ["server_tool"], ["server_tool_result"], ["compaction"],
+    ]  # fmt: skip
+    assert chunks[4].metadata["server_tool"]["input"] == {"b": 2}
     assert (dialect.finished, dialect.finish_reason) == (True, "tool_use")
     assert (dialect.model, dialect.response_id) == ("claude", "msg_1")
 
@@ -278,3 +347,16 @@ def test_unknown_counts_are_not_kept_and_known_ones_stay() -> None:
     usages = [chunk.metadata["usage"] for chunk in chunks]
     assert [(usage.input_tokens, usage.output_tokens) for usage in usages] == [(7, 1), (7, 5)]
     assert "x" * 99 not in str(vars(dialect))
+
+
+def test_what_is_counted_beside_tokens_is_in_the_details_of_the_usage() -> None:
+    begun = {"input_tokens": 7, "service_tier": "standard", "cache_creation": {"x_5m": 3}}
+    _, chunks = fed(
+        {"type": "message_start", "message": {"usage": begun}},
+        {"type": "message_delta", "usage": {"output_tokens": 5, "server_tool_use": {"n": 1}}},
+    )
+    known = {"service_tier": "standard", "cache_creation": {"x_5m": 3}}
+    assert [chunk.metadata["details"] for chunk in chunks] == [
+        known,
+        {**known, "server_tool_use": {"n": 1}},
+    ]

@@ -197,3 +197,15 @@ def test_no_event_breaks_the_dialect(kind: Any, payload: bytes) -> None:
         str(error).encode()
     else:
         json.dumps([chunk.metadata for chunk in chunks], default=str).encode()
+
+
+def test_a_tool_that_the_service_runs_is_told_as_in_anthropics_own_api() -> None:
+    block = {"type": "server_tool_use", "id": "s", "name": "web_search"}
+    piece = {"type": "input_json_delta", "partial_json": '{"query": "x"}'}
+    _, chunks = fed(
+        event({"type": "content_block_start", "index": 0, "content_block": block}),
+        event({"type": "content_block_delta", "index": 0, "delta": piece}),
+        event({"type": "content_block_stop", "index": 0}),
+    )
+    told = {"server_tool": {**block, "input": {"query": "x"}}}
+    assert [(chunk.kind, chunk.metadata) for chunk in chunks] == [("text", told)]
