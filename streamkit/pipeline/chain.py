@@ -176,6 +176,7 @@ class Tail:
         self._refusal: list[str] = []
         self._citations: list[Any] = []
         self._calls: dict[int, GrowingCall] = {}
+        self._asked = False
         #: How many chunks of content were recorded.
         self.content = 0
         self.usage = Usage()
@@ -239,8 +240,8 @@ class Tail:
 
     @property
     def has_calls(self) -> bool:
-        """Whether the model asked for a tool."""
-        return bool(self._calls)
+        """Whether the model asked the user's side for a tool."""
+        return self._asked
 
     @property
     def has_refusal(self) -> bool:
@@ -274,6 +275,8 @@ class Tail:
             call = self._calls.get(index)
             if call is None:
                 call = self._calls[index] = GrowingCall(index)
+                # Bedrock lists among the calls what it runs itself, and nobody has to answer that.
+                self._asked |= chunk.metadata.get("type") != "server_tool_use"
             call.add(chunk.metadata, chunk.content)
         elif kind == "refusal":
             self._refusal.append(chunk.content)

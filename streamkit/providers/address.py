@@ -123,6 +123,8 @@ def vertex_url(params: Mapping[str, str]) -> str:
     """
     Project and location -> the base URL of Vertex AI.
 
+    Source: the official SDKs, anthropic 2.11 and google-genai 3.4.
+
     Raises:
         ConfigurationError: One of them is missing, or is no single word.
     """
@@ -130,7 +132,10 @@ def vertex_url(params: Mapping[str, str]) -> str:
         _label(params, "project", "GOOGLE_CLOUD_PROJECT"),
         _label(params, "location", "GOOGLE_CLOUD_LOCATION"),
     )
-    host = "aiplatform" if location == "global" else f"{location}-aiplatform"
+    if location in ("us", "eu"):  # many regions of one jurisdiction
+        host = f"aiplatform.{location}.rep"
+    else:
+        host = "aiplatform" if location == "global" else f"{location}-aiplatform"
     return f"https://{host}.googleapis.com/v1beta1/projects/{project}/locations/{location}"
 
 

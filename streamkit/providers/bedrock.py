@@ -55,7 +55,7 @@ class BedrockConverse(Dialect):
 
     Tools that the service runs are calls like all others here, with ``"type": "server_tool_use"``
     in their metadata; their results come as text chunks without content, with
-    ``server_tool_result`` in theirs.
+    ``server_tool_result`` in theirs. So do images, with ``image``.
 
     Thread safety: **confined**; one instance reads one attempt.
     """
@@ -66,6 +66,8 @@ class BedrockConverse(Dialect):
         super().__init__(endpoint)
         #: Block -> the call whose result it is.
         self._results: dict[int | None, str] = {}
+        #: Block -> what its beginning says of the image in it.
+        self._images: dict[int | None, dict[str, Any]] = {}
 
     def request(self, call: Call) -> Request:
         """
@@ -166,7 +168,7 @@ class BedrockConverse(Dialect):
         return []
 
     def _read_start(self, index: int | None, start: dict[str, Any]) -> list[Chunk]:
-        use, result = start.get("toolUse"), start.get("toolResult")
+        use, result, image = start.get("toolUse"), start.get("toolResult"), start.get("image")
         if isinstance(use, dict):
             return [self._open_call(index, use, "")]
         if isinstance(result, dict):
@@ -175,11 +177,14 @@ class BedrockConverse(Dialect):
             return [
                 self._chunk("", "text", {"server_tool_result": {"id": id, **clean_deep(known)}})
             ]
+        if isinstance(image, dict):
+            self._images[index] = image
         return []
 
     def _read_delta(self, index: int | None, delta: dict[str, Any]) -> list[Chunk]:
         use, thought = delta.get("toolUse"), delta.get("reasoningContent")
         citation, result = delta.get("citation"), delta.get("toolResult")
+        image = delta.get("image")
         if isinstance(use, dict):
             call, fragment = self._calls.get(index), use.get("input")
             if call and fragment and isinstance(fragment, str):
@@ -191,6 +196,9 @@ class BedrockConverse(Dialect):
         elif result and isinstance(result, list):
             told = {"id": self._results.get(index, ""), "content": clean_deep(result)}
             return [self._chunk("", "text", {"server_tool_result": told})]
+        elif image and isinstance(image, dict):
+            whole = clean_deep({**self._images.get(index, {}), **image})
+            return [self._chunk("", "text", {"image": whole})]
         return []
 
     def _read_thought(self, thought: dict[str, Any], redacted: Any) -> list[Chunk]:
@@ -229,7 +237,7 @@ class BedrockConverse(Dialect):
         if isinstance(thought, dict):
             said = _object(thought.get("reasoningText"))
             return self._read_thought(said, thought.get("redactedContent"))
-        chunks: list[Chunk] = []
+        chunks = self._read_delta(index, {"image": block.get("image")})
         parts = [block, *_list(_object(cited).get("content"))]
         for text in (_object(part).get("text") for part in parts):
             if text and isinstance(text, str):

@@ -12,6 +12,7 @@ from typing import Any
 
 from streamkit.errors import ConfigurationError
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
+from streamkit.providers.roles import check_turns
 
 __all__ = ["choice_of", "convert_messages", "convert_tool", "output_of"]
 
@@ -41,10 +42,11 @@ def convert_messages(
 
     Raises:
         ConfigurationError: A tool call whose arguments are not JSON, a part the API has not, or
-            what check_messages refuses.
+            what check_messages or check_turns refuses.
     """
     messages = list(messages)
     check_messages(messages)
+    check_turns("bedrock converse", messages)
     above = [] if system is None else _blocks(system)
     converted: list[Json] = []
     for message in messages:

@@ -13,11 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import override
-
 from streamkit.chunk import Chunk, Kind
-from streamkit.errors import ProviderError
-from streamkit.providers.base import Decoder, Endpoint
+from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.cohere_messages import choice_of, convert_messages, convert_tool, format_of
 from streamkit.providers.dialect import AnswerDecoder, Dialect, parse_object
@@ -54,10 +51,6 @@ class CohereChat(Dialect):
 
     models_path = "/v1/models?page_size=1000"  # the most of one page; there are some dozens
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(endpoint)
-        self._broken: ProviderError | None = None  # raised once its event's usage is delivered
-
     def request(self, call: Call) -> Request:
         """
         ``POST {base}/v2/chat``. ``documents``, ``thinking``, ``k`` and others: ``extra_body``.
@@ -91,7 +84,7 @@ class CohereChat(Dialect):
         One event -> its chunks; an unknown type gives none.
 
         Raises:
-            ProviderError: The event is an error, or the one before it ended the answer with one.
+            ProviderError: The event is an error; one that ends the answer waits in ``failure``.
             ProtocolError: The event is not JSON.
         """
         data = event.data
@@ -108,17 +101,6 @@ class CohereChat(Dialect):
         if plain and text and "logprobs" not in frame:
             return [Chunk(text, 0, 0.0, False, None, {}, kind, None, None, self.response_id)]
         return self._read(frame)
-
-    @override
-    def flush(self) -> list[Chunk]:
-        """
-        Nothing is ever held back but an error.
-
-        Raises:
-            ProviderError: The answer ended with one.
-        """
-        self._raise_broken()
-        return []
 
     def whole(self, body: bytes) -> list[Chunk] | None:
         """
@@ -147,7 +129,6 @@ class CohereChat(Dialect):
     def _read_odd(self, event: Event) -> list[Chunk]:
         """What is no plain frame: the end mark, blank data, errors."""
         data = event.data.strip()
-        self._raise_broken()
         if event.event == "error":
             raise self._failure(data)
         if data.startswith("[DONE]"):
@@ -157,7 +138,6 @@ class CohereChat(Dialect):
         return self._read(frame) if isinstance(frame, dict) else []
 
     def _read(self, frame: dict[str, Any]) -> list[Chunk]:
-        self._raise_broken()
         if _is_error(frame):
             raise self._failure(frame)
         kind, delta = frame.get("type"), _object(frame.get("delta"))
@@ -198,16 +178,9 @@ class CohereChat(Dialect):
         chunks = self._read_usage(delta.get("usage"))
         self._finish(delta.get("finish_reason"), chunks)
         if error := delta.get("error"):
-            self._broken = self._failure({"error": error})
-            if not chunks:
-                self._raise_broken()
-        else:
-            self.finished = True
+            self.failure = self._failure({"error": error})
+        self.finished = True
         return chunks
-
-    def _raise_broken(self) -> None:
-        if self._broken is not None:
-            raise self._broken
 
     def _read_usage(self, usage: Any) -> list[Chunk]:
         if not isinstance(usage, dict) or not usage:

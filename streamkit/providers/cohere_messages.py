@@ -12,6 +12,7 @@ from typing import Any
 
 from streamkit.errors import ConfigurationError
 from streamkit.providers.parts import check_messages, image_url_of
+from streamkit.providers.roles import check_turns
 
 __all__ = ["choice_of", "convert_messages", "convert_tool", "format_of"]
 
@@ -26,10 +27,12 @@ def convert_messages(
     Messages in OpenAI's form -> Cohere's, with ``system`` first.
 
     Raises:
-        ConfigurationError: A part Cohere has no place for, or what check_messages refuses.
+        ConfigurationError: A part Cohere has no place for, or what check_messages or check_turns
+            refuses.
     """
     messages = list(messages)
     check_messages(messages)
+    check_turns("cohere", messages)
     above = [] if system is None else [{"role": "system", "content": system}]
     return above + [_convert(message) for message in messages]
 

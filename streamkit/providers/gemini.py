@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -179,11 +180,12 @@ class Gemini(PartReader):
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
         """An HTTP error response -> the exception; the time to wait is in the body."""
         error = super().error(status, headers, body)
-        try:
-            frame = parse(body.decode("utf-8", "replace"))
-        except ProtocolError:
-            return error
-        error.retry_after = retry_delay(frame)
+        text = body.decode("utf-8", "replace")
+        lines = (line[5:] for line in text.splitlines() if line.startswith("data:"))
+        for data in (text, *lines):
+            with suppress(ProtocolError):
+                error.retry_after = retry_delay(parse(data))
+                break
         return error
 
     @override

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from streamkit.errors import ConfigurationError, ProtocolError
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
+from streamkit.providers.roles import ROLES, check_turns
 from streamkit.wire.jsontext import parse
 
 __all__ = ["choice_of", "convert_messages", "convert_tools", "format_of"]
@@ -35,10 +36,14 @@ def convert_messages(
 
     Raises:
         ConfigurationError: A tool call whose arguments are not JSON, a tool result that answers no
-            call before it, a part that has no place here, or what check_messages refuses.
+            call before it, a part that has no place here, or what check_messages or check_turns
+            refuses.
     """
     messages = list(messages)
     check_messages(messages)
+    # A tool's result needs no id here, but a name: seen to below.
+    named = ({**m, "tool_call_id": "-"} if m.get("role") == "tool" else m for m in messages)
+    check_turns("gemini", named, (*ROLES, "model"))
     above: list[Any] = [] if system is None else [{"text": system}]
     contents: list[Any] = []
     names: dict[str, Any] = {}
@@ -171,7 +176,10 @@ def _media(url: Any) -> Json:
         return _inline(*data)
     if not isinstance(url, str):
         raise ConfigurationError(f"an image or file must be a URL, got a {type(url).__name__}")
-    kind = guess_type(urlsplit(url).path)[0]
+    try:
+        kind = guess_type(urlsplit(url).path)[0]
+    except ValueError:
+        raise ConfigurationError("the URL of an image or file has a malformed host") from None
     return {"fileData": {"fileUri": url, **({"mimeType": kind} if kind else {})}}
 
 

@@ -14,12 +14,19 @@ from streamkit.errors import ConfigurationError
 from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import Dialect, parse_object
-from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
+from streamkit.providers.parts import (
+    arguments_of,
+    check_messages,
+    check_roles,
+    image_url_of,
+    split_data_url,
+)
+from streamkit.providers.roles import ROLES
 from streamkit.providers.usage import OLLAMA, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import encode, parse
 from streamkit.wire.ndjson import NDJSONDecoder
-from streamkit.wire.surrogates import clean_deep
+from streamkit.wire.surrogates import clean, clean_deep
 
 __all__ = ["OllamaChat", "split_parts"]
 
@@ -33,7 +40,8 @@ class OllamaChat(Dialect):
     The dialect of ``/api/chat``. Tool calls come whole; the finish reason of one is ``stop``.
 
     The ``details`` of the usage are the durations, in nanoseconds. ``logprobs``, if asked for, are
-    in the metadata of their text.
+    in the metadata of their text. An image is a text chunk without content, with ``image`` in its
+    metadata: its ``data`` is base64.
 
     Thread safety: **confined**; one instance reads one attempt.
     """
@@ -140,6 +148,10 @@ class OllamaChat(Dialect):
             chunks.append(self._chunk(thinking, "reasoning"))
         if content and isinstance(content, str):
             chunks.append(self._chunk(content, "text"))
+        images = message.get("images")
+        for data in images if isinstance(images, list) else ():
+            if data and isinstance(data, str):
+                chunks.append(self._chunk("", "text", {"image": {"data": clean(data)}}))
         calls = message.get("tool_calls")
         for item in calls if isinstance(calls, list) else ():
             function = item.get("function") if isinstance(item, dict) else None
@@ -162,10 +174,15 @@ def convert_messages(
 
     Raises:
         ConfigurationError: A tool call whose arguments are not JSON, a part that is neither text
-            nor an image with a data URL, or what check_messages refuses.
+            nor an image with a data URL, or what check_messages or check_roles refuses.
     """
     messages = list(messages)
     check_messages(messages)
+    # A tool's result may name the tool, not the call; "control" turns on what Granite thinks.
+    unnamed = (
+        m for m in messages if m.get("role") != "tool" or not (m.get("tool_name") or m.get("name"))
+    )
+    check_roles(unnamed, (*ROLES, "control"))
     converted: list[dict[str, Any]] = []
     names: dict[str, Any] = {}
     if system is not None:

@@ -59,6 +59,7 @@ class OllamaGenerate(OllamaChat):
             and frame.get("done") is False
             and self.model
             and not frame.get("thinking")
+            and "image" not in frame
             and "logprobs" not in frame
             and "error" not in frame
         ):
@@ -67,10 +68,10 @@ class OllamaGenerate(OllamaChat):
 
     @override
     def _message(self, frame: dict[str, Any]) -> Any:
-        text, thinking = frame.get("response"), frame.get("thinking")
-        if not isinstance(text, str) and not isinstance(thinking, str):
+        text, thinking, image = frame.get("response"), frame.get("thinking"), frame.get("image")
+        if not any(isinstance(value, str) for value in (text, thinking, image)):
             return None
-        return {"content": text, "thinking": thinking}
+        return {"content": text, "thinking": thinking, "images": [image]}
 
 
 def _fields(call: Call) -> dict[str, Any]:

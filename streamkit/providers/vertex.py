@@ -3,11 +3,12 @@ Vertex AI: Gemini and Claude at Google Cloud, below a project and a location.
 
 The key is an access token, which lives for an hour: ``gcloud auth print-access-token``.
 
-Source: WIRE_FORMATS.md sections 4 and 5.
+Source: WIRE_FORMATS.md sections 4 and 5; the official SDK, anthropic 2.11.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ from streamkit.request import Call, Request
 __all__ = ["Vertex", "VertexArray", "VertexMessages"]
 
 MESSAGES_VERSION = "vertex-2023-10-16"
+
+_BETA = re.compile(r"/v1beta1(?=/projects/)")
 
 
 class Vertex(Gemini):
@@ -80,7 +83,8 @@ class VertexMessages(AnthropicMessages):
         """
         ``POST {base}/publishers/anthropic/models/{model}:streamRawPredict``.
 
-        The model is named in the address alone, the version of the API in the body.
+        The model is named in the address alone, the version of the API in the body. Claude is not
+        below ``/v1beta1``, where Gemini is: a base URL for that is read as one below ``/v1``.
 
         Raises:
             ConfigurationError: As at Anthropic.
@@ -88,7 +92,7 @@ class VertexMessages(AnthropicMessages):
         patch = {"model": None, "anthropic_version": MESSAGES_VERSION, **(call.extra_body or {})}
         request = super().request(replace(call, extra_body=patch))
         place = f"/publishers/anthropic/models/{quote(call.model, safe='@')}:streamRawPredict"
-        return replace(request, url=self.endpoint.base_url + place)
+        return replace(request, url=_BETA.sub("/v1", self.endpoint.base_url) + place)
 
     @override
     def _auth(self) -> dict[str, str]:

@@ -146,3 +146,14 @@ def test_text_that_was_held_is_delivered_before_the_error(
     assert type(error) is TruncatedStream
     assert error.partial is not None
     assert error.partial.text == "<thi"
+
+
+def test_a_call_that_the_service_runs_itself_asks_nothing_of_the_user() -> None:
+    tail = Tail(Limits())
+    own = {"index": 0, "id": "a", "name": "code"}
+    first = Chunk("", kind="tool_call", metadata={**own, "type": "server_tool_use"})
+    tail.feed([first, Chunk("{}", kind="tool_call", metadata=own)], 0.0)
+    assert ([call.name for call in tail.result().tool_calls], tail.has_calls) == (["code"], False)
+    asked = Chunk("{}", kind="tool_call", metadata={"index": 1, "id": "b", "name": "add"})
+    tail.feed([asked], 0.0)
+    assert tail.has_calls

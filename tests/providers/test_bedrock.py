@@ -185,7 +185,18 @@ def test_text_reasoning_and_citations_are_read() -> None:
         ("reasoning", "", {"redacted": "cmVk"}),
         ("text", "Hi \ud83d", {}),
         ("citation", "", {"citation": citation}),
+        ("text", "", {"image": {"source": {}}}),
     ]
+
+
+def test_an_image_is_told_with_its_format() -> None:
+    image = {"format": "png", "source": {"bytes": "iVBO"}}
+    _, chunks = fed(
+        start(0, image={"format": "png"}), delta(0, image={"source": {"bytes": "iVBO"}})
+    )
+    whole = {"output": {"message": {"content": [{"image": image}]}}}
+    chunks += BedrockConverse(ENDPOINT).whole(json.dumps(whole).encode()) or []
+    assert shown(chunks) == [("text", "", {"image": image})] * 2
 
 
 def test_tool_calls_are_told_apart_by_block() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -94,6 +95,11 @@ def test_the_request_goes_to_the_chat_path_and_the_key_into_a_header() -> None:
     assert models.url == "https://api.cohere.com/v1/models?page_size=1000"
 
 
+def test_developer_messages_are_system_messages() -> None:
+    messages = sent({"role": "developer", "content": "a"}, Message.user("b"))
+    assert messages == [Message.system("a"), Message.user("b")]
+
+
 def test_tools_get_the_parameters_that_cohere_asks_for() -> None:
     full = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
     bare = {"type": "function", "function": {"name": "add"}}
@@ -103,7 +109,6 @@ def test_tools_get_the_parameters_that_cohere_asks_for() -> None:
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"role": "developer", "content": "a"}, {"role": "system", "content": "a"}),
         (Message.assistant("", tool_calls=[CALL]), {"role": "assistant", "tool_calls": [CALL]}),
         (
             {"role": "assistant", "content": None, "tool_plan": "p", "tool_calls": [CALL]},
@@ -287,20 +292,13 @@ def test_an_event_named_error_is_raised_whatever_it_holds() -> None:
         CohereChat(ENDPOINT).feed(Event("error", "out of luck"))
 
 
-def test_an_error_at_the_end_is_raised_at_once_if_nothing_came_with_it() -> None:
-    dialect = CohereChat(ENDPOINT)
-    with pytest.raises(ProviderError, match=FAILED):
-        dialect.feed(wire(end(finish_reason="ERROR", error="out of luck"))[0])
-    assert (dialect.finished, dialect.finish_reason) == (False, "ERROR")
-
-
-@pytest.mark.parametrize("then", ["[DONE]", '{"type": "debug"}', None])
-def test_an_error_at_the_end_is_raised_after_the_counts_it_came_with(then: str | None) -> None:
-    dialect, chunks = fed(end(finish_reason="ERROR", error="out of luck", usage=COUNTS))
-    assert (shown(chunks), dialect.finish_reason) == ([("usage", "")], "ERROR")
-    with pytest.raises(ProviderError, match=FAILED):
-        dialect.flush() if then is None else dialect.feed(Event("message", then))
-    assert not dialect.finished, "an error waits to be raised; nobody may stop reading before"
+@pytest.mark.parametrize(("usage", "kinds"), [(COUNTS, ["usage"]), (None, [])])
+def test_an_error_at_the_end_waits_for_what_it_came_with(usage: Any, kinds: list[str]) -> None:
+    dialect, chunks = fed(end(finish_reason="ERROR", error="out of luck", usage=usage))
+    assert ([chunk.kind for chunk in chunks], dialect.finish_reason) == (kinds, "ERROR")
+    assert dialect.finished
+    assert dialect.failure is not None
+    assert re.search(FAILED, str(dialect.failure))
 
 
 def test_without_an_error_nothing_is_left_at_the_end() -> None:

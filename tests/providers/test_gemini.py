@@ -341,8 +341,9 @@ def quota(delay: Any) -> dict[str, Any]:
     [("48s", 48.0), ("0.25s", 0.25), ("48", None), ("-1s", None), ("1e9s", None), (48, None)],
 )
 def test_the_delay_an_error_asks_for_is_in_its_body(delay: Any, seconds: float | None) -> None:
-    for body in (quota(delay), [quota(delay)]):
-        error = Gemini(ENDPOINT).error(429, {}, json.dumps(body).encode())
+    texts = [json.dumps(body) for body in (quota(delay), [quota(delay)])]
+    for text in (*texts, f": sorry\r\ndata: {texts[0]}\r\n\r\n"):
+        error = Gemini(ENDPOINT).error(429, {}, text.encode())
         assert (type(error), error.retry_after) == (RateLimited, seconds)
     with pytest.raises(RateLimited) as caught:
         fed(quota(delay))

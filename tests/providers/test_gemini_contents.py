@@ -228,3 +228,8 @@ def test_a_schema_is_sent_as_a_json_schema(given: Any, schema: Any) -> None:
 
 def test_a_format_of_text_is_not_sent() -> None:
     assert format_of(None) == format_of({"type": "text"}) == {}
+
+
+def test_a_malformed_url_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="malformed host"):
+        contents(Message.user([{"type": "image_url", "image_url": "https://["}]))

@@ -83,6 +83,12 @@ def test_the_list_of_models_is_that_of_the_tags() -> None:
     assert names == ["m:1b"]
 
 
+def test_images_of_the_answer_are_told_in_metadata() -> None:
+    line = {"model": "m", "message": {"role": "assistant", "images": ["iVBO", 5, ""]}}
+    (chunk,) = OllamaChat(ENDPOINT).feed(json.dumps(line))
+    assert (chunk.content, chunk.metadata) == ("", {"image": {"data": "iVBO"}})
+
+
 def test_developer_messages_are_system_messages() -> None:
     assert body_of(messages=({"role": "developer", "content": "a"},))["messages"] == [
         Message.system("a")

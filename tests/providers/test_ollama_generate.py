@@ -134,3 +134,12 @@ def test_a_whole_answer_is_read() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"response": 5}', b'{"message": {}}'])
 def test_a_body_that_is_no_answer_is_not_taken_for_one(body: bytes) -> None:
     assert OllamaGenerate(ENDPOINT).whole(body) is None
+
+
+def test_an_image_is_told_in_metadata() -> None:
+    _, chunks = fed(line(response="", completed=1), line(response="a", image="iVBO"))
+    assert shown(chunks) == [("text", "a"), ("text", "")]
+    assert chunks[1].metadata == {"image": {"data": "iVBO"}}
+    whole = OllamaGenerate(ENDPOINT).whole(json.dumps(line(done=True, image="iVBO")).encode())
+    assert whole is not None
+    assert whole[0].metadata == {"image": {"data": "iVBO"}}

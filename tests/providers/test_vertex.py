@@ -35,7 +35,8 @@ def asked(dialect: Any, **keywords: Any) -> Any:
     ],
 )
 def test_a_model_is_named_in_the_address(dialect: Any, model: str, path: str) -> None:
-    assert asked(dialect, model=model).url == f"{BASE}/publishers/{path}"
+    base = BASE.replace("/v1beta1/", "/v1/") if dialect is VertexMessages else BASE
+    assert asked(dialect, model=model).url == f"{base}/publishers/{path}"
 
 
 @pytest.mark.parametrize(("model", "place"), [("endpoints/12", "12"), ("endpoints/../x", "..%2Fx")])
@@ -62,6 +63,25 @@ def test_project_and_location_make_the_address() -> None:
     assert target.endpoint.base_url == BASE
     with pytest.raises(ConfigurationError, match="GOOGLE_CLOUD_PROJECT"):
         resolve("vertex/gemini-2.5-flash", api_key="ya29.token", env={})
+
+
+@pytest.mark.parametrize(
+    ("location", "host"),
+    [
+        ("us", "aiplatform.us.rep"),
+        ("eu", "aiplatform.eu.rep"),
+        ("global", "aiplatform"),
+        ("us-east5", "us-east5-aiplatform"),
+    ],
+)
+def test_locations_of_many_regions_have_hosts_of_their_own(location: str, host: str) -> None:
+    env = {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": location}
+    target = resolve("claude", provider="vertex", api="messages", api_key="ya29.token", env=env)
+    call = Call(model="claude", messages=(Message.user("Hi"),))
+    assert VertexMessages(target.endpoint).request(call).url == (
+        f"https://{host}.googleapis.com/v1/projects/p/locations/{location}"
+        "/publishers/anthropic/models/claude:streamRawPredict"
+    )
 
 
 def test_claude_is_asked_without_the_model_and_with_the_version_in_the_body() -> None:
