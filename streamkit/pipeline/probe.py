@@ -4,6 +4,10 @@ has it.
 
 Both ask for the list of models, which costs nothing and needs the key at most services. They go
 through the transport, clocks and redaction that streams go through, and are asked once: no retry.
+
+Perplexity, Bedrock and Vertex have no such list at the address of their streams. There health only
+knocks: it tells an address that answers from one that does not, and nothing about the key, which is
+not sent.
 """
 
 from __future__ import annotations
