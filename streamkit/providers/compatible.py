@@ -73,6 +73,7 @@ _ROWS = (
     _row("xai", "https://api.x.ai/v1", "XAI_API_KEY", "chat responses"),
     _row("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", "chat completions"),
     _row("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", "chat completions"),
+    _row("baseten", "https://inference.baseten.co/v1", "BASETEN_API_KEY"),
     _row("huggingface", "https://router.huggingface.co/v1", "HF_TOKEN", "chat responses"),
     _row(
         "alibaba",
