@@ -21,7 +21,7 @@ __all__ = ["Price", "Prices", "Tokens", "apart", "charge", "reported_cost", "req
 
 MILLION = 1_000_000
 
-#: What is no sum of money any more, in dollars or ticks; a float holds all below.
+#: What is no sum of money any more, in dollars or ticks; a float holds all below. Chosen.
 MOST = 1e18
 
 #: Source: docs.x.ai, "Cost Tracking", 2026-11.
@@ -71,7 +71,7 @@ class Prices:
                 raise ConfigurationError(f"price {entry.name} must be at least 0, got {value!r}")
 
     def of(self, tokens: Tokens) -> float:
-        """What these tokens cost."""
+        """What these tokens cost, in US dollars."""
         assert self.input is not None and self.output is not None  # __post_init__
         cached = self.input if self.cached_input is None else self.cached_input
         write = self.input if self.cache_write is None else self.cache_write
@@ -165,11 +165,10 @@ def charge(
         return None
     if isinstance(price, Prices):
         return price.of(tokens)
-    if provider == "bedrock":
-        models = models[
-            ::-1
-        ]  # the id that was asked for names the group of regions; it has a price
-    return next((c for m in models if (c := _look_up(tokens, provider, m)) is not None), None)
+    # Bedrock's id that was asked for names the group of regions, and that has a price of its own.
+    order = reversed(models) if provider == "bedrock" else models
+    costs = (_look_up(tokens, provider, model) for model in order)
+    return next((cost for cost in costs if cost is not None), None)
 
 
 def reported_cost(details: Mapping[str, Any] | None) -> float | None:
