@@ -10,9 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streamkit.testing.faults import (
-        FAULTS,
-        PREFIX,
+    from streamkit.testing.delivery import (
         AfterAnswer,
         BeforeHeaders,
         Coding,
@@ -23,28 +21,31 @@ if TYPE_CHECKING:
         Whole,
         Wire,
     )
+    from streamkit.testing.faults import FAULTS, PREFIX
     from streamkit.testing.provider import LocalProvider
     from streamkit.testing.record import RecordedRequest
     from streamkit.testing.script import (
-        GREETING,
-        Citation,
         Cut,
-        Data,
-        Done,
-        Error,
         Fin,
-        Finish,
         Gate,
         Hang,
         NextRequest,
         Pause,
-        Ping,
         Raw,
-        Reasoning,
-        Refusal,
         Repeat,
         Reset,
         Step,
+    )
+    from streamkit.testing.speech import (
+        GREETING,
+        Citation,
+        Data,
+        Done,
+        Error,
+        Finish,
+        Ping,
+        Reasoning,
+        Refusal,
         Text,
         Tool,
         Usage,
@@ -91,7 +92,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        for home in ("script", "faults", "record", "provider"):
+        for home in ("script", "speech", "delivery", "faults", "record", "provider"):
             module = import_module(f"{__name__}.{home}")
             if name in module.__all__:
                 return getattr(module, name)

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from streamkit.testing.dialects import dialect_for
-from streamkit.testing.faults import Status
+from streamkit.testing.delivery import Status
+from streamkit.testing.dialects import Asked, dialect_for
 from streamkit.testing.link import Gone, Link
 from streamkit.testing.listing import listing
-from streamkit.testing.plan import Plan, Unframed, plan, render
+from streamkit.testing.plan import Plan, plan
 from streamkit.testing.record import Fields, Journal, RecordedRequest
+from streamkit.testing.render import Unframed, render
 from streamkit.testing.reply import Reply
 from streamkit.testing.script import Cut, Fin, Gate, Hang, NextRequest, Pause, Reset, Step
 
@@ -107,8 +108,8 @@ class Connection:
         """Play one answer; whether the connection goes on."""
         kind = dialect_for(request.path)
         listed, models = listing(request)
-        speaker = kind or listed
-        dialect = speaker(_asked(request), chosen.usage, request.number, request.path)
+        asked = Asked(_json_of(request), request.path, request.number)
+        dialect = (kind or listed)(asked, chosen.usage)
         if kind is None and chosen.speaks:
             chosen = _without_dialect(request, chosen, models)
         reply = Reply(self._link, request, chosen, dialect, known=kind is not None)
@@ -226,9 +227,9 @@ def _without_dialect(request: RecordedRequest, chosen: Plan, models: Any) -> Pla
     return replace(chosen, status=Status(200, body=models), body=())
 
 
-def _asked(request: RecordedRequest) -> Mapping[str, Any]:
+def _json_of(request: RecordedRequest) -> Mapping[str, Any]:
     with contextlib.suppress(ValueError):
-        asked = json.loads(request.body)
-        if isinstance(asked, dict):
-            return asked
+        body = json.loads(request.body)
+        if isinstance(body, dict):
+            return body
     return {}

@@ -1,199 +1,28 @@
 """
-How an answer travels, and how it goes wrong: steps for TCP and HTTP, and a table of named faults.
+How an answer goes wrong: a table of named faults.
 
-The steps here describe the whole answer, so their place in a script does not matter. ``FAULTS``
-composes them under the names of the fault matrix; it shows how to build your own.
+Each is composed of the steps that users have too; the table shows how to build your own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
 
-from streamkit.errors import ConfigurationError
-from streamkit.testing.script import (
-    Cut,
-    Data,
-    Done,
-    Error,
-    Fin,
-    Finish,
-    Hang,
-    NextRequest,
-    Pause,
-    Ping,
-    Raw,
-    Repeat,
-    Reset,
-    Step,
-    Text,
-    Usage,
+from streamkit.testing.delivery import (
+    AfterAnswer,
+    BeforeHeaders,
+    Coding,
+    Framing,
+    Headers,
+    OnAccept,
+    Status,
+    Whole,
+    Wire,
 )
+from streamkit.testing.script import Cut, Fin, Hang, NextRequest, Pause, Raw, Repeat, Reset, Step
+from streamkit.testing.speech import Data, Done, Error, Finish, Ping, Text, Usage
 
-__all__ = [
-    "FAULTS",
-    "PREFIX",
-    "AfterAnswer",
-    "BeforeHeaders",
-    "Coding",
-    "Framing",
-    "Headers",
-    "OnAccept",
-    "Status",
-    "Whole",
-    "Wire",
-]
-
-CODINGS = ("gzip", "deflate", "raw-deflate")
-
-
-@dataclass(frozen=True, slots=True)
-class Around(Step):
-    """
-    Steps outside the body: Raw goes straight to the connection, content has no place here.
-
-    Thread safety: **immutable**.
-    """
-
-    steps: Sequence[Step]
-
-
-@dataclass(frozen=True, slots=True)
-class OnAccept(Around):
-    """
-    Played when the connection is accepted, before TLS and before any request is read.
-
-    Thread safety: **immutable**.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class BeforeHeaders(Around):
-    """Played once the request is read, before the status line. Thread safety: **immutable**."""
-
-
-@dataclass(frozen=True, slots=True)
-class AfterAnswer(Around):
-    """
-    Played after a complete answer that promised to keep the connection.
-
-    Thread safety: **immutable**.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Headers(Step):
-    """
-    Change the head of the answer.
-
-    Thread safety: **immutable**.
-
-    Args:
-        headers: A mapping, or pairs where a name repeats. Replaces headers of the same name; a
-            None value removes one, ``transfer-encoding`` and ``content-length`` included.
-        status: In place of 200; no usual ending is added then.
-        size: Bytes of the head per send.
-        every: Seconds between these.
-    """
-
-    headers: Mapping[str, str | None] | Sequence[tuple[str, str | None]] = ()
-    _: KW_ONLY
-    status: int | None = None
-    size: int | None = None
-    every: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Status(Step):
-    """
-    An answer that is no stream, and the whole of it: no other content goes with it.
-
-    Thread safety: **immutable**.
-
-    Args:
-        code: The HTTP status.
-        body: Bytes or text as they are, anything else as JSON; None is the dialect's own error.
-        headers: As in Headers.
-        message: What the dialect's own error says.
-    """
-
-    code: int
-    body: Any = None
-    _: KW_ONLY
-    headers: Mapping[str, str | None] | Sequence[tuple[str, str | None]] = ()
-    message: str = "the request failed, as the script says"
-
-    def __post_init__(self) -> None:
-        if not 200 <= self.code <= 999:
-            raise ConfigurationError(f"code must be a final HTTP status, got {self.code}")
-
-
-@dataclass(frozen=True, slots=True)
-class Framing(Step):
-    """
-    How the body is delimited: ``chunked`` (default), by its ``length``, or by the ``close``.
-
-    ``length`` is counted beforehand, so the script must end; giving a number makes the header lie.
-
-    Thread safety: **immutable**.
-    """
-
-    kind: Literal["chunked", "length", "close"] = "chunked"
-    length: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Coding(Step):
-    """
-    Compress the body.
-
-    Thread safety: **immutable**.
-
-    Args:
-        names: One of gzip, deflate, raw-deflate (labelled deflate), or several, innermost first.
-        flush: After each send; False lets the compressor hold text back, as some proxies do.
-    """
-
-    names: str | tuple[str, ...]
-    _: KW_ONLY
-    flush: bool = True
-
-    def __post_init__(self) -> None:
-        for name in self.chain():
-            if name not in CODINGS:
-                raise ConfigurationError(f"coding must be one of {CODINGS}, got {name!r}")
-
-    def chain(self) -> tuple[str, ...]:
-        """The codings, innermost first."""
-        return (self.names,) if isinstance(self.names, str) else self.names
-
-
-@dataclass(frozen=True, slots=True)
-class Wire(Step):
-    """
-    Change the bytes of the whole body.
-
-    Thread safety: **immutable**.
-
-    Args:
-        size: Bytes per send and per HTTP chunk, cutting characters and events alike.
-        rewrite: Takes the bytes of one send, gives those that go out.
-    """
-
-    _: KW_ONLY
-    size: int | None = None
-    rewrite: Callable[[bytes], bytes] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Whole(Step):
-    """
-    Answer with one JSON body, although the request asks for a stream.
-
-    Thread safety: **immutable**.
-    """
-
+__all__ = ["FAULTS", "PREFIX"]
 
 #: The text that every fault in the middle of a stream has sent before it strikes.
 PREFIX = "Hällo 😀 world"

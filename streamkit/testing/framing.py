@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 
-from streamkit.testing.faults import Framing, Headers
+from streamkit.testing.delivery import Framing, Headers
 from streamkit.testing.plan import Plan
 
 __all__ = ["Body", "head"]

@@ -21,28 +21,13 @@ from typing import TypeVar
 from typing_extensions import Self
 
 from streamkit.errors import ConfigurationError
-from streamkit.providers.compatible import COMPATIBLE
 from streamkit.testing.connection import Connection
+from streamkit.testing.dialects import PREFIXES
 from streamkit.testing.record import Answer, Journal, RecordedRequest
-from streamkit.testing.script import GREETING
+from streamkit.testing.speech import GREETING
 
 __all__ = ["LocalProvider"]
 
-#: What a client of each provider appends its paths to. The first segment names a service with
-#: ways of its own; where there is none, the path a client appends says which dialect it speaks.
-PREFIXES = {
-    "openai": "/v1",
-    "azure": "/azure",
-    "anthropic": "",
-    "gemini": "",
-    "vertex": "/v1beta1/projects/local/locations/global",
-    "mistral": "/mistral/v1",
-    "perplexity": "/perplexity",
-    "cohere": "/cohere",
-    "bedrock": "",
-    "ollama": "",
-    **{name: f"/{name}/v1" for name in COMPATIBLE},
-}
 #: Connections the kernel holds until we accept them; the system may cap it.
 BACKLOG = 1024
 #: Seconds close() waits for all threads. They need milliseconds; a script's own callable may not.

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 from typing_extensions import override
 
 from streamkit.testing.plan import Plan, plan
-from streamkit.testing.script import Step, Text
+from streamkit.testing.script import Step
+from streamkit.testing.speech import Text
 
 __all__ = ["Answer", "Fields", "Journal", "RecordedRequest", "Script"]
 

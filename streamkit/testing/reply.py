@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from streamkit.testing.delivery import Framing, Headers, Status
 from streamkit.testing.dialects import Dialect
 from streamkit.testing.dialects.base import to_json
-from streamkit.testing.faults import Framing, Headers, Status
 from streamkit.testing.framing import Body, head
 from streamkit.testing.link import Link
-from streamkit.testing.plan import Plan, render, render_whole
+from streamkit.testing.plan import Plan
 from streamkit.testing.record import RecordedRequest
+from streamkit.testing.render import render, render_whole
 from streamkit.testing.script import Cut, Fin, Hang, Reset, Step
 
 __all__ = ["Reply"]

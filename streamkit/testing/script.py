@@ -1,16 +1,13 @@
 """
-What a LocalProvider says: a script is a sequence of frozen steps, played in order.
+What a LocalProvider plays: a script is a sequence of frozen steps, played in order.
 
-Steps here say *what* is in the body and *when*: content in no dialect's terms, waits, endings. The
-server writes each in the wire format of the path that was asked. The steps of ``faults.py`` say how
-the answer travels. A script that has content but does not say how it ends gets the usual ending.
+Steps here go to the connection in every format: bytes, waits, endings. Those of ``speech.py`` say
+what the answer is, in no dialect's terms; those of ``delivery.py`` say how all of it travels.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,242 +15,23 @@ from typing import Any
 from streamkit.errors import ConfigurationError
 
 __all__ = [
-    "GREETING",
-    "Citation",
     "Cut",
-    "Data",
-    "Done",
-    "Error",
     "Fin",
-    "Finish",
     "Gate",
     "Hang",
     "NextRequest",
     "Pause",
-    "Ping",
     "Raw",
-    "Reasoning",
-    "Refusal",
     "Repeat",
     "Reset",
     "Step",
-    "Text",
-    "Tool",
-    "Usage",
 ]
-
-#: A word with the blanks before it, as tokenizers cut; joined, the pieces are the text again.
-_WORD = re.compile(r"\s*\S+|\s+")
 
 
 class Step:
     """The base of every step. Thread safety: **immutable**, as are all steps."""
 
     __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Text(Step):
-    """
-    Visible text, sent as several deltas.
-
-    >>> Text("Hello there, you").deltas()
-    ('Hello', ' there,', ' you')
-    >>> Text("Hello", size=2).deltas()
-    ('He', 'll', 'o')
-
-    Thread safety: **immutable**.
-
-    Args:
-        text: Split into words, unless ``size`` or ``pieces`` says otherwise.
-        size: Characters per delta.
-        pieces: The deltas themselves; a lone surrogate goes out as a JSON escape.
-        every: Seconds between two sends.
-        burst: Deltas per send: 1 is a send for each, more is faster.
-    """
-
-    text: str = ""
-    _: KW_ONLY
-    size: int | None = None
-    pieces: tuple[str, ...] | None = None
-    every: float = 0.0
-    burst: int = 1
-
-    def __post_init__(self) -> None:
-        _check("size", self.size, least=1)
-        _check("every", self.every, least=0)
-        _check("burst", self.burst, least=1)
-        if self.pieces is not None and self.text not in ("", "".join(self.pieces)):
-            raise ConfigurationError(f"pieces must join to the text, got {self.pieces!r}")
-
-    def deltas(self) -> tuple[str, ...]:
-        """The text of each delta, in order."""
-        if self.pieces is not None:
-            return self.pieces
-        if self.size is None:
-            return tuple(_WORD.findall(self.text))
-        return tuple(_sliced(self.text, self.size))
-
-
-@dataclass(frozen=True, slots=True)
-class Reasoning(Text):
-    """
-    Thinking, where the dialect has a place for it; the arguments are those of Text.
-
-    Thread safety: **immutable**.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal(Text):
-    """
-    A refusal: OpenAI's own field, plain text in the other dialects.
-
-    Thread safety: **immutable**.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Tool(Step):
-    """
-    A tool call, its arguments streamed in fragments where the dialect does so.
-
-    It is left out where the dialect has none (completions, Ollama's generate).
-
-    Thread safety: **immutable**.
-
-    Args:
-        name: The function.
-        arguments: The JSON text, or a mapping to be written as such.
-        id: Made up if None.
-        size: Characters per fragment; None sends the arguments in one.
-        pieces: The fragments themselves.
-        every: Seconds between two sends.
-    """
-
-    name: str
-    arguments: str | Mapping[str, Any] = ""
-    _: KW_ONLY
-    id: str | None = None
-    size: int | None = None
-    pieces: tuple[str, ...] | None = None
-    every: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check("size", self.size, least=1)
-        _check("every", self.every, least=0)
-
-    def fragments(self) -> tuple[str, ...]:
-        """The JSON text of the arguments, as it is cut."""
-        if self.pieces is not None:
-            return self.pieces
-        text = self.arguments if isinstance(self.arguments, str) else json.dumps(self.arguments)
-        return tuple(_sliced(text, self.size or max(1, len(text))))
-
-
-@dataclass(frozen=True, slots=True)
-class Citation(Step):
-    """
-    A source of the answer, in the dialect's shape; nothing is sent where it has none.
-
-    Thread safety: **immutable**.
-
-    Args:
-        url: The source.
-        title: Its title.
-        text: The words it stands for; with ``start`` a dialect that counts tells where they are.
-        start: Characters of the answer before them.
-    """
-
-    url: str
-    title: str = ""
-    _: KW_ONLY
-    text: str = ""
-    start: int = 0
-
-    def __post_init__(self) -> None:
-        _check("start", self.start, least=0)
-
-    @property
-    def end(self) -> int:
-        """Characters of the answer up to the end of the words."""
-        return self.start + len(self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Usage(Step):
-    """
-    The token counts reported, wherever the dialect puts them; where in the script does not matter.
-
-    Without this step the server counts its deltas. ``Usage()`` makes it silent about usage.
-
-    Thread safety: **immutable**.
-    """
-
-    input: int | None = None
-    output: int | None = None
-    reasoning: int | None = None
-    cached: int | None = None
-    cache_write: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finish(Step):
-    """
-    Why the model stopped.
-
-    ``stop``, ``length``, ``tool_calls`` and ``content_filter`` are translated into the dialect's
-    word; any other goes out as it is.
-
-    Thread safety: **immutable**.
-    """
-
-    reason: str = "stop"
-
-
-@dataclass(frozen=True, slots=True)
-class Done(Step):
-    """
-    The terminal event: ``[DONE]``, ``message_stop``, the line with ``done: true``.
-
-    Nothing is sent where there is none (Gemini's events, Perplexity): there the body just ends.
-
-    Thread safety: **immutable**.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Error(Step):
-    """
-    An error inside the stream, in the dialect's shape; the body then ends cleanly.
-
-    Thread safety: **immutable**.
-    """
-
-    message: str = "the server had an error while processing your request"
-    _: KW_ONLY
-    type: str = "server_error"
-    code: str | int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Data(Step):
-    """
-    One event with a payload of your own, framed as the dialect frames events.
-
-    Thread safety: **immutable**.
-
-    Args:
-        payload: Text as it is, or anything JSON can say.
-        event: The SSE event name; None sends none. NDJSON has none.
-    """
-
-    payload: Any
-    event: str | None = None
-
-    def text(self) -> str:
-        """The payload as the text of an event."""
-        return self.payload if isinstance(self.payload, str) else json.dumps(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,36 +57,19 @@ class Raw(Step):
     framed: bool = True
 
     def __post_init__(self) -> None:
-        _check("size", self.size, least=1)
-        _check("every", self.every, least=0)
+        check_least("size", self.size, least=1)
+        check_least("every", self.every, least=0)
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes of each send; none is empty."""
         data = self.data.encode() if isinstance(self.data, str) else self.data
         if self.size is not None:
-            yield from _sliced(data, self.size)
+            yield from sliced(data, self.size)
             return
         edges = [0, *sorted(self.cuts), len(data)]
         for start, end in pairwise(edges):
             if data[start:end]:
                 yield data[start:end]
-
-
-@dataclass(frozen=True, slots=True)
-class Ping(Step):
-    """
-    Signs of life without content: SSE comments, Anthropic's ping, an empty NDJSON line.
-
-    Thread safety: **immutable**.
-    """
-
-    n: int = 1
-    _: KW_ONLY
-    every: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check("n", self.n, least=1)
-        _check("every", self.every, least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +79,7 @@ class Pause(Step):
     seconds: float
 
     def __post_init__(self) -> None:
-        _check("seconds", self.seconds, least=0)
+        check_least("seconds", self.seconds, least=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,26 +132,21 @@ class Repeat(Step):
     times: int | None = None
 
     def __post_init__(self) -> None:
-        _check("times", self.times, least=0)
+        check_least("times", self.times, least=0)
         if not self.steps:
             raise ConfigurationError("steps must hold at least one step, got none")
 
 
-def _sliced(data: Any, size: int) -> Iterator[Any]:
+#: What no format changes, and the connection carries out.
+CONTROLS = (Pause, Gate, NextRequest, Hang, Cut, Fin, Reset)
+
+
+def sliced(data: Any, size: int) -> Iterator[Any]:
+    """Text or bytes in pieces of a size; the last may be shorter."""
     return (data[start : start + size] for start in range(0, len(data), size))
 
 
-def _check(name: str, value: float | None, *, least: int) -> None:
+def check_least(name: str, value: float | None, *, least: int) -> None:
+    """Raise ConfigurationError for a value that is given and too small."""
     if value is not None and not value >= least:
         raise ConfigurationError(f"{name} must be at least {least}, got {value}")
-
-
-#: What a LocalProvider without a script says. The delay is a quick model's pace, about 40 words/s.
-GREETING: tuple[Step, ...] = (
-    Text(
-        "Hello! I am streamkit's local provider. I am not a language model: I am a small server "
-        "inside this process, and this answer came to you over real HTTP, word by word.\n\n"
-        "Set an API key and name a model to talk to a real one.",
-        every=0.025,
-    ),
-)

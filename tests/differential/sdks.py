@@ -1,5 +1,6 @@
 """
-What the official SDKs read, told in one form: the peers of the differential tests.
+What the official SDKs read, told in one form: the peers of the differential tests, and those for
+whom LocalProvider writes.
 
 Each reader asks a server for a stream and folds the SDK's own events, without any helper of
 streamkit. An SDK is imported when its reader runs: some take half a second.
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +30,8 @@ class Heard:
     finish_reason: str | None = None
     #: Input and output tokens; None where the service is silent.
     usage: tuple[int | None, int | None] = (None, None)
+    #: URLs of sources, or how else the service names them; only some readers look for them.
+    cited: list[Any] = field(default_factory=list)
 
     def call(self, key: Any, id: str | None, name: str | None, arguments: str | None) -> None:
         call = self.calls.setdefault(key, ["", "", ""])
@@ -71,12 +75,28 @@ def read_chat_chunk(chunk: Any, heard: Heard) -> None:
         heard.finish_reason = choice.finish_reason or heard.finish_reason
         if delta is None:
             continue
-        heard.text += delta.content or ""
+        read_content(delta.content, heard)
+        for found in getattr(delta, "annotations", None) or ():
+            heard.cited.append(found.get("url_citation", found).get("url"))
         thought = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
         heard.reasoning += thought or ""
         for call in delta.tool_calls or ():
             function = call.function
             heard.call(call.index, call.id, function.name, function.arguments)
+
+
+def read_content(content: Any, heard: Heard) -> None:
+    """Text, or Mistral's list of parts: as its SDK has them, or as they came."""
+    for part in content if isinstance(content, list) else [content or ""]:
+        value = part if isinstance(part, (str, dict)) else part.model_dump()
+        if isinstance(value, str):
+            heard.text += value
+        elif value.get("type") == "text":
+            heard.text += value["text"]
+        elif value.get("type") == "thinking":
+            heard.reasoning += "".join(inner.get("text", "") for inner in value["thinking"])
+        elif value.get("type") == "reference":
+            heard.cited += value["reference_ids"]
 
 
 def read_groq_usage(chunk: Any) -> Any:
@@ -161,12 +181,18 @@ def read_message_event(event: Any, heard: Heard) -> None:
         heard.usage = (heard.usage[0] if given is None else given, event.usage.output_tokens)
 
 
-def google_genai(url: str) -> Heard:
-    from google import genai
+def genai_client(**options: Any) -> Any:
+    """To be closed by ``with``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the SDK's own, at import
+        from google import genai
+    return contextlib.closing(genai.Client(**options))
 
+
+def google_genai(url: str) -> Heard:
     heard = Heard()
-    options: Any = {"base_url": url, "api_version": "v1beta"}
-    with contextlib.closing(genai.Client(api_key=KEY, http_options=options)) as client:
+    options = {"base_url": url, "api_version": "v1beta"}
+    with genai_client(api_key=KEY, http_options=options) as client:
         for chunk in client.models.generate_content_stream(model="m", contents="hi"):
             read_gemini_chunk(chunk, heard)
     return heard
@@ -179,6 +205,9 @@ def read_gemini_chunk(chunk: Any, heard: Heard) -> None:
     for candidate in (chunk.candidates or ())[:1]:
         if candidate.finish_reason:
             heard.finish_reason = candidate.finish_reason.value
+        if candidate.grounding_metadata:
+            found = candidate.grounding_metadata.grounding_chunks or ()
+            heard.cited = [source.web.uri for source in found if source.web]
         for part in (candidate.content and candidate.content.parts) or ():
             if part.function_call:
                 call = part.function_call
@@ -206,14 +235,7 @@ def read_mistral_chunk(chunk: Any, heard: Heard) -> None:
         heard.usage = (chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
     for choice in chunk.choices[:1]:
         heard.finish_reason = choice.finish_reason or heard.finish_reason
-        content = choice.delta.content
-        for part in content if isinstance(content, list) else [content]:
-            if isinstance(part, str):
-                heard.text += part
-            elif getattr(part, "type", "") == "text":
-                heard.text += part.text
-            elif getattr(part, "type", "") == "thinking":
-                heard.reasoning += "".join(inner.text for inner in part.thinking)
+        read_content(choice.delta.content, heard)
         for call in choice.delta.tool_calls or ():
             arguments = call.function.arguments
             text = arguments if isinstance(arguments, str) else json.dumps(arguments)
@@ -260,13 +282,18 @@ def finish_ollama(part: Any, heard: Heard) -> None:
         heard.usage = (part.prompt_eval_count, part.eval_count)
 
 
-def cohere_chat(url: str) -> Heard:
+@contextlib.contextmanager
+def cohere_client(url: str) -> Iterator[Any]:
     import cohere
     import httpx
 
-    heard = Heard()
     with httpx.Client() as http:
-        client = cohere.ClientV2(api_key=KEY, base_url=url, httpx_client=http)
+        yield cohere.ClientV2(api_key=KEY, base_url=url, httpx_client=http)
+
+
+def cohere_chat(url: str) -> Heard:
+    heard = Heard()
+    with cohere_client(url) as client:
         for event in client.chat_stream(model="m", messages=ASKED):
             read_cohere_event(event, heard)
     return heard
@@ -285,6 +312,8 @@ def read_cohere_event(event: Any, heard: Heard) -> None:
         heard.call(event.index, call.id, call.function.name, call.function.arguments)
     elif kind == "tool-call-delta":
         heard.call(event.index, None, None, event.delta.message.tool_calls.function.arguments)
+    elif kind == "citation-start":
+        heard.cited += [source.id for source in event.delta.message.citations.sources or ()]
     elif kind == "message-end":
         heard.finish_reason = event.delta.finish_reason
         tokens = event.delta.usage and event.delta.usage.tokens
@@ -335,6 +364,8 @@ def read_converse_event(event: Any, heard: Heard) -> None:
         delta = event["contentBlockDelta"]["delta"]
         heard.text += delta.get("text", "")
         heard.reasoning += delta.get("reasoningContent", {}).get("text", "")
+        if web := delta.get("citation", {}).get("location", {}).get("web"):
+            heard.cited.append(web["url"])
         if "toolUse" in delta:
             index = event["contentBlockDelta"]["contentBlockIndex"]
             heard.call(index, None, None, delta["toolUse"]["input"])
@@ -343,6 +374,13 @@ def read_converse_event(event: Any, heard: Heard) -> None:
     elif "metadata" in event:
         usage = event["metadata"]["usage"]
         heard.usage = (usage["inputTokens"], usage["outputTokens"])
+
+
+def status_of(error: Any) -> Any:
+    """The HTTP status, wherever an SDK keeps it."""
+    if hasattr(error, "response") and isinstance(error.response, dict):
+        return error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return getattr(error, "status_code", None) or getattr(error, "code", None)
 
 
 #: (provider, api) as in the recordings -> the SDK that reads it.

@@ -68,6 +68,13 @@ class RawClient:
 
 
 @pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Closed after the test."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
 def connect() -> Iterator[Callable[[LocalProvider], RawClient]]:
     with ExitStack() as stack:
 

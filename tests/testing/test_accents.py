@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from streamkit.testing import Citation, Data, Error, Finish, Reasoning, Status, Text, Tool, Usage
-from streamkit.testing.dialects import dialect_for
+from streamkit.testing.dialects import Asked, dialect_for
 from streamkit.testing.dialects.frames import frame
 
 Exchange = Callable[..., tuple[bytes, bytes, str]]
@@ -245,4 +245,4 @@ def test_the_headers_of_an_error_are_those_of_the_service(exchange: Exchange) ->
 def test_the_model_may_be_in_the_path(path: str, model: str) -> None:
     kind = dialect_for(path)
     assert kind is not None
-    assert kind({}, None, 1, path).model == model
+    assert kind(Asked({}, path, 1), None).model == model

@@ -27,7 +27,7 @@ from streamkit.testing import (
     Tool,
     Usage,
 )
-from streamkit.testing.plan import Unframed, plan, render
+from streamkit.testing.plan import plan
 
 HI = Text("hi")
 
@@ -80,15 +80,3 @@ def test_a_script_that_cannot_be_played_is_refused(script: list[Any], message: s
 
 def test_usage_counts_wherever_it_stands() -> None:
     assert plan([HI, Usage(1, 2), Cut()]).usage == Usage(1, 2)
-
-
-def test_without_a_dialect_only_bytes_and_controls_are_rendered() -> None:
-    steps = [Repeat([Raw("ab", size=1, every=2)], 2), Raw("c", framed=False), HI, Fin()]
-    rendered = [*render(steps, None)]
-    assert rendered == [b"a", Pause(2), b"b", b"a", Pause(2), b"b", b"c", Fin()]
-    assert type(rendered[-2]) is Unframed
-
-
-def test_an_endless_repeat_is_rendered_piece_by_piece() -> None:
-    endless = render([Repeat([Repeat([Raw("a")], 1)])], None)
-    assert [next(endless) for _ in range(3)] == [b"a"] * 3

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from streamkit.providers.compatible import COMPATIBLE
 from streamkit.testing.dialects.accents import service_of
 from streamkit.testing.dialects.anthropic import Anthropic
-from streamkit.testing.dialects.base import Dialect, Said
+from streamkit.testing.dialects.base import Asked, Dialect, Said
 from streamkit.testing.dialects.bedrock import BedrockConverse, BedrockInvoke
 from streamkit.testing.dialects.cohere import Cohere
 from streamkit.testing.dialects.completions import Completions
@@ -16,7 +17,7 @@ from streamkit.testing.dialects.openai import Mistral, OpenAI
 from streamkit.testing.dialects.perplexity import Perplexity
 from streamkit.testing.dialects.responses import Responses
 
-__all__ = ["DIALECTS", "SERVICES", "Dialect", "OpenAI", "Said", "dialect_for"]
+__all__ = ["DIALECTS", "PREFIXES", "SERVICES", "Asked", "Dialect", "OpenAI", "Said", "dialect_for"]
 
 #: End of the path -> dialect; the first that fits.
 DIALECTS: Mapping[str, type[Dialect]] = {
@@ -39,6 +40,22 @@ DIALECTS: Mapping[str, type[Dialect]] = {
 
 #: First segment of the path -> who speaks chat completions there, where no accent is enough.
 SERVICES: Mapping[str, type[Dialect]] = {"mistral": Mistral, "perplexity": Perplexity}
+
+#: What a client of each provider appends its paths to. The first segment names a service with
+#: ways of its own; where there is none, the path a client appends says which dialect it speaks.
+PREFIXES: Mapping[str, str] = {
+    "openai": "/v1",
+    "azure": "/azure",
+    "anthropic": "",
+    "gemini": "",
+    "vertex": "/v1beta1/projects/local/locations/global",
+    "mistral": "/mistral/v1",
+    "perplexity": "/perplexity",
+    "cohere": "/cohere",
+    "bedrock": "",
+    "ollama": "",
+    **{name: f"/{name}/v1" for name in COMPATIBLE},
+}
 
 
 def dialect_for(path: str) -> type[Dialect] | None:

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from streamkit.testing.dialects.base import HOLE, Dialect, Said, around, parsed, to_json
-from streamkit.testing.script import Citation, Error, Tool, Usage
+from streamkit.testing.dialects.base import HOLE, Asked, Dialect, Said, around, parsed, to_json
+from streamkit.testing.speech import Citation, Error, Tool, Usage
 
 __all__ = ["Anthropic"]
 
@@ -32,10 +32,8 @@ class Anthropic(Dialect):
         "content_filter": "refusal",
     }
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
         self._block = -1
         self._open = ""
         self._pinged = False

@@ -17,9 +17,9 @@ from urllib.parse import unquote
 
 from typing_extensions import Self
 
-from streamkit.testing.script import Citation, Data, Error, Tool, Usage
+from streamkit.testing.speech import Citation, Data, Error, Tool, Usage
 
-__all__ = ["HOLE", "Dialect", "Said", "around", "json_writer", "parsed", "to_json"]
+__all__ = ["HOLE", "Asked", "Dialect", "Said", "around", "json_writer", "parsed", "to_json"]
 
 #: Stands in a template where the text of a delta goes.
 HOLE = "streamkit hole"
@@ -67,6 +67,24 @@ def around(written: bytes) -> tuple[bytes, bytes]:
     return head, tail
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    A request, as far as the answer depends on it.
+
+    Thread safety: **immutable**.
+
+    Args:
+        body: Its JSON.
+        path: With the query: some dialects say there what others say in the body.
+        number: Which request this is, for the ids.
+    """
+
+    body: Mapping[str, Any]
+    path: str
+    number: int
+
+
 @dataclass(slots=True)
 class Said:
     """
@@ -88,10 +106,8 @@ class Dialect(ABC):
     Steps -> the bytes of events, for one answer. Thread safety: **confined**.
 
     Args:
-        asked: The JSON body of the request.
+        asked: What is answered.
         usage: What the script declares; None counts deltas.
-        number: Which request this is, for the ids.
-        path: Of the request, with the query: some dialects say there what others say in the body.
     """
 
     name: ClassVar[str]
@@ -100,27 +116,25 @@ class Dialect(ABC):
     streams_by_default: ClassVar[bool] = False
     words: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
         self.asked = asked
-        self.number = number
-        self.path = path
-        self.model = str(asked.get("model") or _model_of(path))
+        self.number = asked.number
+        self.path = asked.path
+        self.model = str(asked.body.get("model") or _model_of(asked.path))
         self.created = time.time()
         self.tools = 0
         self._declared = usage
         self._deltas = 0
-        self.prompt_tokens = _estimated(asked) if usage is None else usage.input or 0
+        self.prompt_tokens = _estimated(asked.body) if usage is None else usage.input or 0
 
     def again(self) -> Self:
         """A writer of the same answer, from its beginning."""
-        return type(self)(self.asked, self._declared, self.number, self.path)
+        return type(self)(self.asked, self._declared)
 
     @property
     def wants_stream(self) -> bool:
         """Whether the request asks for a stream."""
-        return bool(self.asked.get("stream", self.streams_by_default))
+        return bool(self.asked.body.get("stream", self.streams_by_default))
 
     def usage(self) -> Usage:
         """The declared counts, or an estimate of the prompt and the deltas so far."""
@@ -144,6 +158,11 @@ class Dialect(ABC):
     def tool_id(self, step: Tool) -> str:
         """The id of the next tool call."""
         return step.id or f"call_local_{self.number}_{self.tools}"
+
+    def called(self, step: Tool) -> dict[str, Any]:
+        """The next tool call, whole, in the form of OpenAI that others took over."""
+        function = {"name": step.name, "arguments": "".join(step.fragments())}
+        return {"id": self.tool_id(step), "type": "function", "function": function}
 
     def start(self) -> list[bytes]:
         """What comes before the first content."""
@@ -217,7 +236,7 @@ def _model_of(path: str) -> str:
     return unquote(found[1]) if found else "local"
 
 
-def _estimated(asked: Mapping[str, Any]) -> int:
+def _estimated(body: Mapping[str, Any]) -> int:
     """The prompt in tokens, at four bytes each."""
-    prompt = next((asked[name] for name in _PROMPTS if name in asked), "")
+    prompt = next((body[name] for name in _PROMPTS if name in body), "")
     return max(1, len(to_json(prompt)) // 4)

@@ -13,13 +13,11 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from streamkit.testing.dialects.anthropic import Anthropic
-from streamkit.testing.dialects.base import HOLE, Dialect, Said, around, parsed, to_json
+from streamkit.testing.dialects.base import HOLE, Asked, Dialect, Said, around, parsed, to_json
 from streamkit.testing.dialects.frames import frame
-from streamkit.testing.script import Citation, Data, Error, Tool, Usage
+from streamkit.testing.speech import Citation, Data, Error, Tool, Usage
 
 __all__ = ["BedrockConverse", "BedrockInvoke"]
-
-CONTENT_TYPE = "application/vnd.amazon.eventstream"
 
 #: What the body and the header of an HTTP error call it.
 _ERRORS: Mapping[int, str] = {
@@ -34,12 +32,39 @@ _ERRORS: Mapping[int, str] = {
 }
 
 
-class BedrockConverse(Dialect):
+class _Bedrock(Dialect):
+    """
+    What both APIs share: the path says whether to stream, and errors are AWS's.
+
+    Thread safety: **confined**.
+    """
+
+    content_type = "application/vnd.amazon.eventstream"
+    request_id = "x-amzn-requestid"
+
+    @property
+    @override
+    def wants_stream(self) -> bool:
+        return self.path.partition("?")[0].endswith("-stream")
+
+    @override
+    def error(self, step: Error) -> bytes:
+        kind = "internalServerException" if step.type == "server_error" else step.type
+        return frame(kind, to_json({"message": step.message}), message="exception")
+
+    @override
+    def problem(self, status: int, message: str) -> bytes:
+        return to_json({"message": message})
+
+    @override
+    def problem_headers(self, status: int) -> Mapping[str, str]:
+        return {"x-amzn-errortype": _ERRORS.get(status, "InternalServerException")}
+
+
+class BedrockConverse(_Bedrock):
     """``converse-stream`` and ``converse``. Thread safety: **confined**."""
 
     name = "bedrock"
-    content_type = CONTENT_TYPE
-    request_id = "x-amzn-requestid"
     words: ClassVar[Mapping[str, str]] = {
         "stop": "end_turn",
         "length": "max_tokens",
@@ -47,18 +72,11 @@ class BedrockConverse(Dialect):
         "content_filter": "content_filtered",
     }
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
         self._block = -1
         self._open = ""
         self._head = self._tail = b""
-
-    @property
-    @override
-    def wants_stream(self) -> bool:
-        return _is_stream(self.path)
 
     @staticmethod
     def _event(kind: str, **fields: Any) -> bytes:
@@ -140,10 +158,6 @@ class BedrockConverse(Dialect):
         return [self._leave() + self._event("metadata", **self._report())]
 
     @override
-    def error(self, step: Error) -> bytes:
-        return _exception(step)
-
-    @override
     def whole(self, said: Said) -> bytes:
         content: list[dict[str, Any]] = []
         if said.reasoning:
@@ -162,14 +176,6 @@ class BedrockConverse(Dialect):
         reason = self.word(said.reason)
         return to_json({"output": message, "stopReason": reason, **self._report()})
 
-    @override
-    def problem(self, status: int, message: str) -> bytes:
-        return to_json({"message": message})
-
-    @override
-    def problem_headers(self, status: int) -> Mapping[str, str]:
-        return _error_type(status)
-
     def _report(self) -> dict[str, Any]:
         usage = self.usage()
         report: dict[str, Any] = {"metrics": {"latencyMs": 1}}
@@ -186,17 +192,10 @@ class BedrockConverse(Dialect):
         return report
 
 
-class BedrockInvoke(Anthropic):
+class BedrockInvoke(_Bedrock, Anthropic):
     """``invoke-with-response-stream`` and ``invoke`` of a Claude. Thread safety: **confined**."""
 
     name = "bedrock-invoke"
-    content_type = CONTENT_TYPE
-    request_id = "x-amzn-requestid"
-
-    @property
-    @override
-    def wants_stream(self) -> bool:
-        return _is_stream(self.path)
 
     @override
     def _framed(self, kind: bytes, payload: bytes) -> bytes:
@@ -212,31 +211,6 @@ class BedrockInvoke(Anthropic):
         counted = {"inputTokenCount": usage.input or 0, "outputTokenCount": usage.output or 0}
         metrics = {**counted, "invocationLatency": 1, "firstByteLatency": 1}
         return [self._event("message_stop", **{"amazon-bedrock-invocationMetrics": metrics})]
-
-    @override
-    def error(self, step: Error) -> bytes:
-        return _exception(step)
-
-    @override
-    def problem(self, status: int, message: str) -> bytes:
-        return to_json({"message": message})
-
-    @override
-    def problem_headers(self, status: int) -> Mapping[str, str]:
-        return _error_type(status)
-
-
-def _is_stream(path: str) -> bool:
-    return path.partition("?")[0].endswith("-stream")
-
-
-def _exception(step: Error) -> bytes:
-    kind = "internalServerException" if step.type == "server_error" else step.type
-    return frame(kind, to_json({"message": step.message}), message="exception")
-
-
-def _error_type(status: int) -> Mapping[str, str]:
-    return {"x-amzn-errortype": _ERRORS.get(status, "InternalServerException")}
 
 
 def _cited(step: Citation) -> dict[str, Any]:

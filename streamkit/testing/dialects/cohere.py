@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from streamkit.testing.dialects.base import HOLE, Dialect, Said, around, to_json
-from streamkit.testing.script import Citation, Error, Tool, Usage
+from streamkit.testing.dialects.base import HOLE, Asked, Dialect, Said, around, to_json
+from streamkit.testing.speech import Citation, Error, Tool, Usage
 
 __all__ = ["Cohere"]
 
@@ -28,10 +28,8 @@ class Cohere(Dialect):
         "tool_calls": "TOOL_CALL",
     }
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
         self._block = -1
         self._open = ""
         self._cited = 0
@@ -86,7 +84,7 @@ class Cohere(Dialect):
         index = self.tools
         fragments = step.fragments()
         self._deltas += 1 + len(fragments)
-        call = self._call(step)
+        call = self.called(step)
         call["function"]["arguments"] = ""
         closed = self._leave()
         self.tools += 1
@@ -102,10 +100,6 @@ class Cohere(Dialect):
             ),
             self._event("tool-call-end", index=index),
         ]
-
-    def _call(self, step: Tool) -> dict[str, Any]:
-        function = {"name": step.name, "arguments": "".join(step.fragments())}
-        return {"id": self.tool_id(step), "type": "function", "function": function}
 
     @override
     def citation(self, step: Citation) -> list[bytes]:
@@ -145,7 +139,9 @@ class Cohere(Dialect):
             content.append({"type": "text", "text": said.text + said.refusal})
         message: dict[str, Any] = {"role": "assistant", "content": content}
         if said.tools:
-            message["tool_calls"] = [self._call(step) for self.tools, step in enumerate(said.tools)]
+            message["tool_calls"] = [
+                self.called(step) for self.tools, step in enumerate(said.tools)
+            ]
         if said.citations:
             message["citations"] = [*map(_cited, said.citations)]
         reason = self.word(said.reason)

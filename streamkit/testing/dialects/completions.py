@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from streamkit.testing.dialects.base import HOLE, Said, around, to_json
 from streamkit.testing.dialects.openai import OpenAI
-from streamkit.testing.script import Citation, Tool, Usage
+from streamkit.testing.speech import Citation, Tool, Usage
 
 __all__ = ["Completions"]
 

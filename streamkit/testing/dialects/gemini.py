@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from streamkit.testing.dialects.base import (
     HOLE,
+    Asked,
     Dialect,
     Said,
     around,
@@ -20,7 +21,7 @@ from streamkit.testing.dialects.base import (
     parsed,
     to_json,
 )
-from streamkit.testing.script import Citation, Data, Error, Tool, Usage
+from streamkit.testing.speech import Citation, Data, Error, Tool, Usage
 
 __all__ = ["Gemini", "GeminiArray"]
 
@@ -54,10 +55,8 @@ class Gemini(Dialect):
         "content_filter": "SAFETY",
     }
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
         self._sources: list[dict[str, Any]] = []
         self._silent = self.usage() == Usage()
         self._text = self._template({"text": HOLE})
@@ -184,10 +183,8 @@ class GeminiArray(Gemini):
     name = "gemini-array"
     content_type = "application/json; charset=UTF-8"
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
         self._begun = False
 
     @override

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 
 from typing_extensions import override
 
-from streamkit.testing.dialects.base import Dialect, Said, parsed, to_json
-from streamkit.testing.script import Data, Error, Tool, Usage
+from streamkit.testing.dialects.base import Asked, Dialect, Said, parsed, to_json
+from streamkit.testing.speech import Data, Error, Tool, Usage
 
 __all__ = ["Ollama", "OllamaGenerate"]
 
@@ -26,10 +26,8 @@ class Ollama(Dialect):
     streams_by_default = True
     words: ClassVar[Mapping[str, str]] = {"tool_calls": "stop"}
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
         self._reason: str | None = None
         self._head = b'{"model":' + to_json(self.model) + b',"created_at":"'
 

@@ -15,8 +15,8 @@ from typing import Any
 from typing_extensions import override
 
 from streamkit.testing.dialects.accents import accent_of, problem_of
-from streamkit.testing.dialects.base import HOLE, Dialect, Said, around, to_json
-from streamkit.testing.script import Citation, Error, Tool, Usage
+from streamkit.testing.dialects.base import HOLE, Asked, Dialect, Said, around, to_json
+from streamkit.testing.speech import Citation, Error, Tool, Usage
 
 __all__ = ["Mistral", "OpenAI"]
 
@@ -27,13 +27,11 @@ class OpenAI(Dialect):
     name = "openai"
     content_type = "text/event-stream; charset=utf-8"
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
-        self.accent = accent_of(path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
+        self.accent = accent_of(asked.path)
         self._base = self._fields()
-        options = asked.get("stream_options")
+        options = asked.body.get("stream_options")
         wanted = isinstance(options, dict) and bool(options.get("include_usage"))
         self._reports = self.usage() != Usage() and (wanted or self.accent.usage != "asked")
         self._prepare()
@@ -94,7 +92,7 @@ class OpenAI(Dialect):
         index = self.tools
         fragments = step.fragments()
         self._deltas += 1 + len(fragments)
-        call = self._call(step)
+        call = self.called(step)
         self.tools += 1
         if self.accent.whole_tools:
             return [self._choice({"tool_calls": [{"index": index, **call}]})]
@@ -106,10 +104,6 @@ class OpenAI(Dialect):
                 for part in fragments
             ),
         ]
-
-    def _call(self, step: Tool) -> dict[str, Any]:
-        function = {"name": step.name, "arguments": "".join(step.fragments())}
-        return {"id": self.tool_id(step), "type": "function", "function": function}
 
     @override
     def citation(self, step: Citation) -> list[bytes]:
@@ -144,7 +138,7 @@ class OpenAI(Dialect):
         return to_json({**self._base, "object": "chat.completion", "choices": [choice], **report})
 
     def _message(self, said: Said) -> dict[str, Any]:
-        calls = [self._call(step) for self.tools, step in enumerate(said.tools)]
+        calls = [self.called(step) for self.tools, step in enumerate(said.tools)]
         thinking = dict.fromkeys(self.accent.reasoning, said.reasoning)
         return {
             "role": "assistant",
@@ -176,10 +170,8 @@ class Mistral(OpenAI):
 
     name = "mistral"
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
         self._references = 0
 
     @override

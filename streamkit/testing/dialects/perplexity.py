@@ -14,9 +14,9 @@ from typing import Any
 
 from typing_extensions import override
 
-from streamkit.testing.dialects.base import Said, json_writer, to_json
+from streamkit.testing.dialects.base import Asked, Said, json_writer, to_json
 from streamkit.testing.dialects.openai import OpenAI
-from streamkit.testing.script import Citation, Usage
+from streamkit.testing.speech import Citation, Usage
 
 __all__ = ["Perplexity"]
 
@@ -29,10 +29,8 @@ class Perplexity(OpenAI):
     name = "perplexity"
     content_type = "text/event-stream"
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
         self._said = ""
         self._thinks = False
         self._sources: list[Citation] = []

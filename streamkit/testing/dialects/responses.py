@@ -13,8 +13,8 @@ from typing import Any
 from typing_extensions import override
 
 from streamkit.testing.dialects.accents import accent_of, problem_of
-from streamkit.testing.dialects.base import HOLE, Dialect, Said, around, to_json
-from streamkit.testing.script import Citation, Error, Tool, Usage
+from streamkit.testing.dialects.base import HOLE, Asked, Dialect, Said, around, to_json
+from streamkit.testing.speech import Citation, Error, Tool, Usage
 
 __all__ = ["Responses"]
 
@@ -57,11 +57,9 @@ class Responses(Dialect):
     name = "responses"
     content_type = "text/event-stream; charset=utf-8"
 
-    def __init__(
-        self, asked: Mapping[str, Any], usage: Usage | None, number: int, path: str = ""
-    ) -> None:
-        super().__init__(asked, usage, number, path)
-        self.accent = accent_of(path)
+    def __init__(self, asked: Asked, usage: Usage | None) -> None:
+        super().__init__(asked, usage)
+        self.accent = accent_of(asked.path)
         self._sequence = -1
         self._output: list[dict[str, Any]] = []
         self._reason = "stop"
