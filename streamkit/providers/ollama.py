@@ -14,14 +14,8 @@ from streamkit.errors import ConfigurationError
 from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import Dialect, parse_object
-from streamkit.providers.parts import (
-    arguments_of,
-    check_messages,
-    check_roles,
-    image_url_of,
-    split_data_url,
-)
-from streamkit.providers.roles import ROLES
+from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
+from streamkit.providers.roles import ROLES, check_roles
 from streamkit.providers.usage import OLLAMA, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import encode, parse

@@ -19,7 +19,7 @@ from streamkit.providers.dialect import AnswerDecoder, parse_object
 from streamkit.providers.openai_delta import says_more
 from streamkit.providers.openai_frame import failed_part
 from streamkit.providers.openai_reader import ChatReader
-from streamkit.providers.parts import check_roles
+from streamkit.providers.roles import ROLES, check_roles
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import parse
 
@@ -67,7 +67,7 @@ class OpenAIChat(ChatReader):
         return "max_completion_tokens" if self.endpoint.provider == "openai" else "max_tokens"
 
     def _body(self, call: Call) -> dict[str, Any]:
-        check_roles(call.messages)
+        check_roles(call.messages, (*ROLES, "function"))
         messages = [*call.messages]
         if call.system is not None:
             messages.insert(0, {"role": "system", "content": call.system})

@@ -15,21 +15,13 @@ from typing import Any
 
 from streamkit.errors import ConfigurationError
 from streamkit.providers.build import without_none
-from streamkit.providers.parts import (
-    ROLES,
-    arguments_of,
-    check_messages,
-    check_roles,
-    image_url_of,
-)
+from streamkit.providers.parts import arguments_of, check_messages, image_url_of
+from streamkit.providers.roles import check_roles
 from streamkit.request import Call
 
 __all__ = ["build_body", "choice_of", "convert_messages", "convert_tool", "lifted"]
 
 Json = dict[str, Any]
-
-#: All but ``function``, whose results name no call.
-_ROLES = tuple(role for role in ROLES if role != "function")
 
 
 def build_body(call: Call) -> Json:
@@ -77,7 +69,7 @@ def convert_messages(
     """
     messages = list(messages)
     check_messages(messages)
-    check_roles(messages, _ROLES)
+    check_roles(messages)
     above = [m for m in messages if m.get("role") in ("system", "developer")]
     if system is None and len(above) == 1 and above[0] is messages[0] and messages[1:]:
         content = messages[0].get("content")

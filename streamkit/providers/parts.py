@@ -10,17 +10,7 @@ from typing import Any
 
 from streamkit.errors import ConfigurationError
 
-__all__ = [
-    "ROLES",
-    "arguments_of",
-    "check_messages",
-    "check_roles",
-    "image_url_of",
-    "split_data_url",
-]
-
-#: The roles of OpenAI's form; the last is that of the results of the older ``function_call``.
-ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+__all__ = ["arguments_of", "check_messages", "image_url_of", "split_data_url"]
 
 
 def check_messages(messages: Iterable[Mapping[str, Any]]) -> None:
@@ -43,29 +33,6 @@ def check_messages(messages: Iterable[Mapping[str, Any]]) -> None:
             raise ConfigurationError(
                 f"the tool_calls of message {number} must be a list of mappings"
             )
-
-
-def check_roles(messages: Iterable[Mapping[str, Any]], roles: Sequence[str] = ROLES) -> None:
-    """
-    Refuse a message that no service could place. One whose ``type`` is not ``message`` is an item
-    of an API's own form, and not looked at.
-
-    Raises:
-        ConfigurationError: A role not among ``roles``, or a tool's result that does not say of
-            which call.
-    """
-    for number, message in enumerate(messages):
-        if message.get("type") not in (None, "message"):
-            continue
-        role = message.get("role")
-        if role not in roles:
-            raise ConfigurationError(
-                f"the role of message {number} must be one of {', '.join(roles)},"
-                f" got {str(role)[:40]!r}; others go in extra_body"
-            )
-        id = message.get("tool_call_id")
-        if role == "tool" and not (id and isinstance(id, str)):
-            raise ConfigurationError(f"message {number} is a tool's result and needs tool_call_id")
 
 
 def _is_list(value: Any) -> bool:

@@ -1,5 +1,5 @@
 """
-Who may speak in a conversation, for the services that want a question in it.
+Who may speak in a conversation: refused before anything is sent.
 """
 
 from __future__ import annotations
@@ -8,12 +8,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from streamkit.errors import ConfigurationError
-from streamkit.providers.parts import check_roles
 
-__all__ = ["ROLES", "check_turns"]
+__all__ = ["ROLES", "check_roles", "check_turns"]
 
-#: The roles of OpenAI's form, but for the older ``function``, whose results name no call.
+#: The roles of OpenAI's form, but for the older ``function``, whose results name no call: only its
+#: own dialect, which converts nothing, takes that.
 ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+def check_roles(messages: Iterable[Mapping[str, Any]], roles: Sequence[str] = ROLES) -> None:
+    """
+    Refuse a message that no service could place. One whose ``type`` is not ``message`` is an item
+    of an API's own form, and not looked at.
+
+    Raises:
+        ConfigurationError: A role not among ``roles``, or a tool's result that does not say of
+            which call.
+    """
+    for number, message in enumerate(messages):
+        if message.get("type") not in (None, "message"):
+            continue
+        role = message.get("role")
+        if role not in roles:
+            raise ConfigurationError(
+                f"the role of message {number} must be one of {', '.join(roles)},"
+                f" got {str(role)[:40]!r}; others go in extra_body"
+            )
+        id = message.get("tool_call_id")
+        if role == "tool" and not (id and isinstance(id, str)):
+            raise ConfigurationError(f"message {number} is a tool's result and needs tool_call_id")
 
 
 def check_turns(

@@ -7,14 +7,7 @@ from typing import Any
 import pytest
 
 from streamkit.errors import ConfigurationError
-from streamkit.providers.parts import (
-    ROLES,
-    arguments_of,
-    check_messages,
-    check_roles,
-    image_url_of,
-    split_data_url,
-)
+from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 
 
 @pytest.mark.parametrize(
@@ -69,15 +62,3 @@ def test_messages_that_cannot_be_taken_apart_are_refused(message: Any) -> None:
     check_messages([{"role": "user", "content": None, "tool_calls": [{"id": "a"}]}])
     with pytest.raises(ConfigurationError, match="of message 1 must be "):
         check_messages([{"role": "user", "content": "Hi"}, {"role": "user", **message}])
-
-
-def test_a_message_must_have_a_role_that_has_a_place_and_a_result_its_call() -> None:
-    result = {"role": "tool", "tool_call_id": "a", "content": "1"}
-    check_roles([*({"role": role} for role in ROLES if role != "tool"), result])
-    check_roles([{"type": "function_call_output", "role": "item"}])
-    with pytest.raises(
-        ConfigurationError, match="message 1 must be one of user, tool, got 'system'"
-    ):
-        check_roles([result, {"role": "system"}], ("user", "tool"))
-    with pytest.raises(ConfigurationError, match="message 0 is a tool's result and needs"):
-        check_roles([{"role": "tool", "content": "1"}])

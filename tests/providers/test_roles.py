@@ -8,7 +8,7 @@ import pytest
 
 from streamkit.errors import ConfigurationError
 from streamkit.providers import resolve
-from streamkit.providers.roles import check_turns
+from streamkit.providers.roles import ROLES, check_roles, check_turns
 from streamkit.request import build_call
 
 DIALECTS = [
@@ -48,3 +48,22 @@ def test_a_tool_s_result_may_name_the_tool_where_the_service_asks_for_that() -> 
 def test_the_message_names_the_rule() -> None:
     with pytest.raises(ConfigurationError, match=r"^cohere takes system messages only beside"):
         check_turns("cohere", [{"role": "system"}])
+
+
+def test_a_message_must_have_a_role_that_has_a_place_and_a_result_its_call() -> None:
+    result = {"role": "tool", "tool_call_id": "a", "content": "1"}
+    check_roles([*({"role": role} for role in ROLES if role != "tool"), result])
+    check_roles([{"type": "function_call_output", "role": "item"}])
+    with pytest.raises(
+        ConfigurationError, match="message 1 must be one of user, tool, got 'system'"
+    ):
+        check_roles([result, {"role": "system"}], ("user", "tool"))
+    with pytest.raises(ConfigurationError, match="message 0 is a tool's result and needs"):
+        check_roles([{"role": "tool", "content": "1"}])
+
+
+def test_results_of_the_older_function_call_have_a_place_in_the_chat_form_alone() -> None:
+    said = {"role": "user", "content": "a"}, {"role": "function", "name": "f", "content": "1"}
+    assert b'"function"' in send("openai", "chat", *said).body
+    with pytest.raises(ConfigurationError, match="assistant, tool, got 'function'"):
+        send("openai", "responses", *said)
