@@ -27,6 +27,7 @@ from streamkit.providers.anthropic_messages import (
 from streamkit.providers.base import Decoder, Endpoint
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import AnswerDecoder, Dialect, parse_object
+from streamkit.providers.shape import as_index, as_list, as_object
 from streamkit.providers.usage import MESSAGES, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import encode, parse
@@ -183,19 +184,21 @@ class AnthropicMessages(Dialect):
         if kind == "error" or frame.get("error"):
             raise self._failure(frame)
         if kind == "content_block_delta":
-            return self._read_delta(_index(frame), _object(frame.get("delta")))
+            return self._read_delta(as_index(frame.get("index")), as_object(frame.get("delta")))
         if kind == "content_block_start":
-            return self._start_block(_index(frame), _object(frame.get("content_block")))
+            return self._start_block(
+                as_index(frame.get("index")), as_object(frame.get("content_block"))
+            )
         if kind == "message_start":
-            message = _object(frame.get("message"))
+            message = as_object(frame.get("message"))
             self._identify(message.get("model"), message.get("id"))
             return self._merge_usage(message.get("usage"))
         if kind == "message_delta":
             chunks = self._merge_usage(frame.get("usage"))
-            self._finish(_object(frame.get("delta")).get("stop_reason"), chunks)
+            self._finish(as_object(frame.get("delta")).get("stop_reason"), chunks)
             return chunks
         if kind == "content_block_stop":
-            return self._told(self._server.stop(_index(frame)))
+            return self._told(self._server.stop(as_index(frame.get("index"))))
         if kind == "message_stop":
             self.finished = True
             return self.flush()
@@ -217,8 +220,7 @@ class AnthropicMessages(Dialect):
             chunks += self._read_delta(index, {**block, "type": "signature_delta"})
         elif kind == "text":
             chunks += self._read_delta(index, {**block, "type": "text_delta"})
-            citations = block.get("citations")
-            for citation in citations if isinstance(citations, list) else ():
+            for citation in as_list(block.get("citations")):
                 delta = {"type": "citations_delta", "citation": citation}
                 chunks += self._read_delta(index, delta)
         return chunks
@@ -242,7 +244,7 @@ class AnthropicMessages(Dialect):
                 [self._chunk("", "reasoning", {"signature": clean(signature)})] if signature else []
             )
         if kind == "citations_delta":
-            citation = _object(delta.get("citation"))
+            citation = as_object(delta.get("citation"))
             return (
                 [self._chunk("", "citation", {"citation": clean_deep(citation)})]
                 if citation
@@ -261,15 +263,6 @@ class AnthropicMessages(Dialect):
 
     def _told(self, told: list[dict[str, Any]]) -> list[Chunk]:
         return [self._chunk("", "text", metadata) for metadata in told]
-
-
-def _index(frame: dict[str, Any]) -> int | None:
-    index = frame.get("index")
-    return index if isinstance(index, int) else None
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _string(value: Any) -> str:

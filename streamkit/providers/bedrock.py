@@ -37,6 +37,7 @@ from streamkit.providers.bedrock_messages import (
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.calls import word
 from streamkit.providers.dialect import Dialect, parse_object
+from streamkit.providers.shape import as_index, as_list, as_object
 from streamkit.providers.usage import BEDROCK, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.eventstream import BinaryEvent, EventStreamDecoder
@@ -128,7 +129,7 @@ class BedrockConverse(Dialect):
         text = delta.get("text")
         if text and text.__class__ is str:
             return [Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model)]
-        return self._read_delta(_index(frame), delta)
+        return self._read_delta(as_index(frame.get("contentBlockIndex")), delta)
 
     def whole(self, body: bytes) -> list[Chunk] | None:
         """
@@ -138,12 +139,12 @@ class BedrockConverse(Dialect):
             LimitExceeded: It holds more values or calls than an answer may.
         """
         answer = parse_object(body) or {}
-        blocks = _object(_object(answer.get("output")).get("message")).get("content")
+        blocks = as_object(as_object(answer.get("output")).get("message")).get("content")
         if not isinstance(blocks, list):
             return None
         chunks: list[Chunk] = []
         for index, block in enumerate(blocks):
-            chunks += self._read_block(index, _object(block))
+            chunks += self._read_block(index, as_object(block))
         chunks += self._read_metadata(answer)
         self._finish(answer.get("stopReason"), chunks)
         return chunks
@@ -160,7 +161,9 @@ class BedrockConverse(Dialect):
         kind = event.headers.get(":event-type")
         if kind == "contentBlockStart":
             frame = _payload(event)
-            return self._read_start(_index(frame), _object(frame.get("start")))
+            return self._read_start(
+                as_index(frame.get("contentBlockIndex")), as_object(frame.get("start"))
+            )
         if kind == "messageStop":
             self._finish(_payload(event).get("stopReason"), [])
         elif kind == "metadata":
@@ -215,9 +218,9 @@ class BedrockConverse(Dialect):
     def _read_metadata(self, frame: dict[str, Any]) -> list[Chunk]:
         """The end: counts and times, and the model where a router has chosen it."""
         self.finished = True
-        trace = _object(frame.get("trace"))
-        self._identify(_object(trace.get("promptRouter")).get("invokedModelId"), None)
-        usage = _object(frame.get("usage"))
+        trace = as_object(frame.get("trace"))
+        self._identify(as_object(trace.get("promptRouter")).get("invokedModelId"), None)
+        usage = as_object(frame.get("usage"))
         details = {
             name: frame[name]
             for name in ("metrics", "trace", "performanceConfig", "serviceTier")
@@ -235,14 +238,14 @@ class BedrockConverse(Dialect):
             given = use.get("input")
             return [self._open_call(index, use, encode(given) if given else "")]
         if isinstance(thought, dict):
-            said = _object(thought.get("reasoningText"))
+            said = as_object(thought.get("reasoningText"))
             return self._read_thought(said, thought.get("redactedContent"))
         chunks = self._read_delta(index, {"image": block.get("image")})
-        parts = [block, *_list(_object(cited).get("content"))]
-        for text in (_object(part).get("text") for part in parts):
+        parts = [block, *as_list(as_object(cited).get("content"))]
+        for text in (as_object(part).get("text") for part in parts):
             if text and isinstance(text, str):
                 chunks.append(self._chunk(text, "text"))
-        for citation in _list(_object(cited).get("citations")):
+        for citation in as_list(as_object(cited).get("citations")):
             chunks += self._read_delta(index, {"citation": citation})
         return chunks
 
@@ -258,16 +261,3 @@ class BedrockConverse(Dialect):
 def _payload(event: BinaryEvent) -> dict[str, Any]:
     frame = parse(event.payload.decode("utf-8", "replace"))
     return frame if frame.__class__ is dict else {}
-
-
-def _index(frame: dict[str, Any]) -> int | None:
-    index = frame.get("contentBlockIndex")
-    return index if isinstance(index, int) else None
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -18,6 +18,7 @@ from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.cohere_messages import choice_of, convert_messages, convert_tool, format_of
 from streamkit.providers.dialect import AnswerDecoder, Dialect, parse_object
+from streamkit.providers.shape import as_index, as_object, as_objects
 from streamkit.providers.usage import COHERE, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import encode, parse
@@ -119,7 +120,7 @@ class CohereChat(Dialect):
             return None
         self._identify(None, answer.get("id"))
         chunks = self._read_message(message)
-        for item in _objects(message.get("tool_calls")):
+        for item in _parts(message.get("tool_calls")):
             chunks.append(self._open_call(None, item))
         chunks += self._read_usage(answer.get("usage"))
         self._finish(answer.get("finish_reason"), chunks)
@@ -140,16 +141,16 @@ class CohereChat(Dialect):
     def _read(self, frame: dict[str, Any]) -> list[Chunk]:
         if _is_error(frame):
             raise self._failure(frame)
-        kind, delta = frame.get("type"), _object(frame.get("delta"))
-        message = _object(delta.get("message"))
+        kind, delta = frame.get("type"), as_object(frame.get("delta"))
+        message = as_object(delta.get("message"))
         if kind == "message-end":
             return self._end(delta)
         if kind == "tool-call-start":
-            found = _objects(message.get("tool_calls"))
-            return [self._open_call(_index(frame), item) for item in found]
+            found = _parts(message.get("tool_calls"))
+            return [self._open_call(as_index(frame.get("index")), item) for item in found]
         if kind == "tool-call-delta":
-            call = self._calls.get(_index(frame))
-            texts = [_arguments(item) for item in _objects(message.get("tool_calls"))]
+            call = self._calls.get(as_index(frame.get("index")))
+            texts = [_arguments(item) for item in _parts(message.get("tool_calls"))]
             return [self._call_chunk(call, text) for text in texts if text] if call else []
         if kind == "message-start":
             self._identify(None, frame.get("id"))
@@ -161,16 +162,16 @@ class CohereChat(Dialect):
     def _read_message(self, message: dict[str, Any]) -> list[Chunk]:
         """All but the tool calls: plan, thinking, text, citations."""
         found: list[tuple[Kind, Any]] = [("reasoning", message.get("tool_plan"))]
-        for part in _objects(message.get("content")):
+        for part in _parts(message.get("content")):
             found += [(kind, part.get(name)) for name, kind in _KINDS.items()]
         chunks = [self._chunk(text, kind) for kind, text in found if text and isinstance(text, str)]
-        for citation in _objects(message.get("citations")):
+        for citation in _parts(message.get("citations")):
             chunks.append(self._chunk("", "citation", {"citation": clean_deep(citation)}))
         return chunks
 
     def _open_call(self, index: int | None, item: dict[str, Any]) -> Chunk:
         call = self._calls.open(index)
-        call.learn(id=item.get("id"), name=_object(item.get("function")).get("name"))
+        call.learn(id=item.get("id"), name=as_object(item.get("function")).get("name"))
         return self._call_chunk(call, _arguments(item))
 
     def _end(self, delta: dict[str, Any]) -> list[Chunk]:
@@ -195,22 +196,12 @@ def _is_error(frame: dict[str, Any]) -> bool:
 
 def _arguments(item: dict[str, Any]) -> str:
     """The fragment of a call's arguments; an object is not the format, but has one meaning only."""
-    arguments = _object(item.get("function")).get("arguments")
+    arguments = as_object(item.get("function")).get("arguments")
     if isinstance(arguments, dict):
         return encode(arguments)
     return arguments if isinstance(arguments, str) else ""
 
 
-def _index(frame: dict[str, Any]) -> int | None:
-    index = frame.get("index")
-    return index if isinstance(index, int) else None
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
+def _parts(value: Any) -> list[dict[str, Any]]:
     """The parts a member holds: one in an event, a list of them in a whole answer."""
-    parts = value if isinstance(value, list) else [value]
-    return [part for part in parts if isinstance(part, dict) and part]
+    return [part for part in as_objects(value if isinstance(value, list) else [value]) if part]

@@ -32,6 +32,7 @@ from streamkit.providers.gemini_contents import (
 )
 from streamkit.providers.gemini_events import GeminiDecoder
 from streamkit.providers.gemini_parts import PartReader, name_of, retry_delay
+from streamkit.providers.shape import as_index, as_objects
 from streamkit.providers.usage import GEMINI, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import parse
@@ -240,16 +241,14 @@ class Gemini(PartReader):
         self._read_feedback(frame.get("promptFeedback"))
         chunks: list[Chunk] = []
         finish = None
-        candidates = frame.get("candidates")
-        for candidate in candidates if isinstance(candidates, list) else ():
-            if isinstance(candidate, dict):
-                index = candidate.get("index")
-                reason = name_of(candidate.get("finishReason"), self.reasons)
-                if isinstance(index, int) and index:
-                    self._read_other(int(index), candidate, reason, chunks)
-                else:
-                    self._read_candidate(candidate, chunks)
-                    finish = reason or finish
+        for candidate in as_objects(frame.get("candidates")):
+            index = as_index(candidate.get("index"))
+            reason = name_of(candidate.get("finishReason"), self.reasons)
+            if index:
+                self._read_other(int(index), candidate, reason, chunks)
+            else:
+                self._read_candidate(candidate, chunks)
+                finish = reason or finish
         self._note(frame)
         if finish or self.finish_reason or self.blocked or not self._counted:
             chunks += self._report()

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from streamkit.providers.shape import as_objects
 from streamkit.wire.jsontext import encode
 
 __all__ = ["ArgumentWriter"]
@@ -46,8 +47,8 @@ class ArgumentWriter:
     def write(self, pieces: Any) -> str:
         """The text that these pieces add; one without a path or a value adds none."""
         text: list[str] = []
-        for piece in pieces if isinstance(pieces, list) else ():
-            path = _path_of(piece.get("jsonPath")) if isinstance(piece, dict) else []
+        for piece in as_objects(pieces):
+            path = _path_of(piece.get("jsonPath"))
             if path:
                 text += self._write(path, piece)
         return "".join(text)

@@ -15,6 +15,7 @@ from streamkit.providers.base import Endpoint
 from streamkit.providers.calls import OpenCall, word
 from streamkit.providers.dialect import Dialect
 from streamkit.providers.gemini_arguments import ArgumentWriter
+from streamkit.providers.shape import as_object, as_objects
 from streamkit.wire.jsontext import encode
 from streamkit.wire.surrogates import clean, clean_deep
 
@@ -111,8 +112,7 @@ class PartReader(Dialect):
             call = self._calls.open()
             call.learn(id=raw.get("id"), name=name)
             if not more and not pieces:
-                given = raw.get("args")
-                text = encode(given if isinstance(given, dict) else {})
+                text = encode(as_object(raw.get("args")))
                 chunks.append(self._call_chunk(call, text))
                 return call
             self._streamed = call, ArgumentWriter()
@@ -146,19 +146,16 @@ def retry_delay(frame: Any) -> float | None:
     """
     if isinstance(frame, list):
         frame = frame[0] if frame else None
-    error = frame.get("error") if isinstance(frame, dict) else None
-    details = error.get("details") if isinstance(error, dict) else None
-    for detail in details if isinstance(details, list) else ():
-        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+    error = as_object(as_object(frame).get("error"))
+    for detail in as_objects(error.get("details")):
+        delay = detail.get("retryDelay")
         if isinstance(delay, str) and _SECONDS.fullmatch(delay):
             return float(delay[:-1])
     return None
 
 
-def _parts_of(candidate: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    content = candidate.get("content")
-    parts = content.get("parts") if isinstance(content, dict) else None
-    return (part for part in _list(parts) if isinstance(part, dict))
+def _parts_of(candidate: dict[str, Any]) -> list[dict[str, Any]]:
+    return as_objects(as_object(candidate.get("content")).get("parts"))
 
 
 def _sources_of(candidate: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -168,10 +165,4 @@ def _sources_of(candidate: dict[str, Any]) -> Iterator[dict[str, Any]]:
         ("citationMetadata", "citations"),
         ("groundingMetadata", "groundingChunks"),
     ):
-        metadata = candidate.get(holder)
-        if isinstance(metadata, dict):
-            yield from (source for source in _list(metadata.get(name)) if isinstance(source, dict))
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+        yield from as_objects(as_object(candidate.get(holder)).get(name))

@@ -14,8 +14,8 @@ from typing_extensions import override
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
 from streamkit.providers.openai import OpenAIChat
-from streamkit.providers.openai_delta import objects
 from streamkit.providers.openai_messages import convert_messages
+from streamkit.providers.shape import as_objects
 from streamkit.request import Call
 from streamkit.wire.surrogates import clean_deep
 
@@ -54,7 +54,7 @@ class MistralChat(OpenAIChat):
 
 def _references(holder: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
     """What a list of parts rests on, and the lists of thinking in it."""
-    for part in objects(holder, name):
+    for part in as_objects(holder.get(name)):
         if part.get("type") in _REFERENCES:
             yield part
         elif part.get("type") == "thinking" and name == "content":

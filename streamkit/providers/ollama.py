@@ -16,6 +16,7 @@ from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import Dialect, parse_object
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 from streamkit.providers.roles import ROLES, check_roles
+from streamkit.providers.shape import as_list, as_objects
 from streamkit.providers.usage import OLLAMA, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import encode, parse
@@ -142,13 +143,11 @@ class OllamaChat(Dialect):
             chunks.append(self._chunk(thinking, "reasoning"))
         if content and isinstance(content, str):
             chunks.append(self._chunk(content, "text"))
-        images = message.get("images")
-        for data in images if isinstance(images, list) else ():
+        for data in as_list(message.get("images")):
             if data and isinstance(data, str):
                 chunks.append(self._chunk("", "text", {"image": {"data": clean(data)}}))
-        calls = message.get("tool_calls")
-        for item in calls if isinstance(calls, list) else ():
-            function = item.get("function") if isinstance(item, dict) else None
+        for item in as_objects(message.get("tool_calls")):
+            function = item.get("function")
             if isinstance(function, dict):
                 call = self._calls.open()
                 call.learn(id=item.get("id"), name=function.get("name"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from streamkit.providers.calls import OpenCall, OpenCalls, word
+from streamkit.providers.shape import as_list
 from streamkit.wire.jsontext import encode
 
 __all__ = ["read_fragments"]
@@ -22,8 +23,7 @@ def read_fragments(delta: dict[str, Any], calls: OpenCalls) -> list[tuple[OpenCa
         LimitExceeded: It opens more calls than an answer may have.
     """
     found: dict[OpenCall, list[str]] = {}
-    fragments = delta.get("tool_calls")
-    for position, fragment in enumerate(fragments if isinstance(fragments, list) else ()):
+    for position, fragment in enumerate(as_list(delta.get("tool_calls"))):
         if isinstance(fragment, dict):
             name, text = _read_function(fragment.get("function") or fragment.get("custom"))
             call = _call_of(fragment, position, name, text, calls)

@@ -11,11 +11,11 @@ from typing import Any
 
 from streamkit.chunk import Kind
 from streamkit.providers.calls import word
+from streamkit.providers.shape import as_objects
 
 __all__ = [
     "annotations_of",
     "executed_tool",
-    "objects",
     "reasoning_of",
     "runs_of",
     "says_more",
@@ -54,13 +54,15 @@ def reasoning_of(delta: dict[str, Any]) -> str:
             return text
     if not delta.get(DETAILS):
         return ""
-    texts = (detail.get("text") or detail.get("summary") for detail in objects(delta, DETAILS))
+    texts = (
+        detail.get("text") or detail.get("summary") for detail in as_objects(delta.get(DETAILS))
+    )
     return "".join(text for text in texts if isinstance(text, str))
 
 
 def sealed_reasoning(delta: dict[str, Any]) -> list[dict[str, Any]]:
     """OpenRouter's blocks of thinking that are signed or encrypted, to be sent back as they are."""
-    return [d for d in objects(delta, DETAILS) if d.get("signature") or d.get("data")]
+    return [d for d in as_objects(delta.get(DETAILS)) if d.get("signature") or d.get("data")]
 
 
 def annotations_of(delta: dict[str, Any]) -> list[dict[str, Any]]:
@@ -71,7 +73,7 @@ def annotations_of(delta: dict[str, Any]) -> list[dict[str, Any]]:
     [{'type': 'url_citation', 'url': 'u'}]
     """
     found = []
-    for annotation in objects(delta, "annotations"):
+    for annotation in as_objects(delta.get("annotations")):
         kind = annotation.get("type")
         inner = annotation.get(kind) if isinstance(kind, str) else None
         found.append({"type": kind, **inner} if isinstance(inner, dict) else annotation)
@@ -84,12 +86,6 @@ def executed_tool(tool: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     asked = ("name", "type", "index", "arguments")
     result = {name: value for name, value in tool.items() if value and name not in asked}
     return {**call, "arguments": tool.get("arguments")}, {**call, **result} if result else {}
-
-
-def objects(holder: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """The objects in a list that a member holds; none where it holds no list."""
-    value = holder.get(name)
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def runs_of(content: Any) -> list[tuple[Kind, str]]:

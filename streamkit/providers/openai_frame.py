@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamkit.providers.shape import as_list, as_object, as_objects
+
 __all__ = ["details_of", "failed_part", "is_filtered", "sources_of", "usage_of"]
 
 #: Members of a usage object that Usage says; all others are details.
@@ -34,9 +36,8 @@ def usage_of(frame: dict[str, Any]) -> dict[str, Any]:
     """The raw usage object, which Groq may put in ``x_groq``; empty without one."""
     usage = frame.get("usage")
     if not usage and "x_groq" in frame:
-        extra = frame["x_groq"]
-        usage = extra.get("usage") if isinstance(extra, dict) else None
-    return usage if isinstance(usage, dict) else {}
+        usage = as_object(frame["x_groq"]).get("usage")
+    return as_object(usage)
 
 
 def details_of(frame: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
@@ -76,16 +77,12 @@ def sources_of(cited: Any, results: Any) -> list[dict[str, Any]]:
     >>> sources_of(["u"], [{"url": "u", "title": "t"}, {"url": "v"}])
     [{'url': 'u', 'title': 't'}]
     """
-    found = [result for result in _list(results) if isinstance(result, dict)]
+    found = as_objects(results)
     known = {url: result for result in found if isinstance(url := result.get("url"), str)}
-    cites = [item for item in _list(cited) if item and isinstance(item, (str, dict))]
+    cites = [item for item in as_list(cited) if item and isinstance(item, (str, dict))]
     if not cites:
         return found
     return [{"url": c, **known.get(c, {})} if isinstance(c, str) else c for c in cites]
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 def is_filtered(results: Any) -> bool:

@@ -15,7 +15,6 @@ from streamkit.providers.openai_calls import read_fragments
 from streamkit.providers.openai_delta import (
     annotations_of,
     executed_tool,
-    objects,
     reasoning_of,
     runs_of,
     says_more,
@@ -28,6 +27,7 @@ from streamkit.providers.openai_frame import (
     sources_of,
     usage_of,
 )
+from streamkit.providers.shape import as_object, as_objects
 from streamkit.providers.usage import CHAT, read_usage
 from streamkit.wire.jsontext import encode
 from streamkit.wire.surrogates import clean, clean_deep
@@ -50,7 +50,7 @@ class ChatReader(Dialect):
         self._unfiltered: Any = None
 
     def _is_answer(self, frame: dict[str, Any]) -> bool:
-        choices = objects(frame, "choices")
+        choices = as_objects(frame.get("choices"))
         return any(isinstance(self._delta_of(choice, "message"), dict) for choice in choices)
 
     def _delta_of(self, choice: dict[str, Any], member: str) -> Any:
@@ -71,7 +71,7 @@ class ChatReader(Dialect):
         chunks: list[Chunk] = []
         others: list[Chunk] = []
         finish = None
-        for choice in objects(frame, "choices"):
+        for choice in as_objects(frame.get("choices")):
             if choice.get("index"):
                 self._read_other(choice, member, others)
             else:
@@ -107,8 +107,8 @@ class ChatReader(Dialect):
         number, finish = choice["index"], choice.get("finish_reason")
         if number.__class__ is not int:
             return
-        delta = self._delta_of(choice, member)
-        for kind, text in runs_of(delta.get("content")) if isinstance(delta, dict) else ():
+        delta = as_object(self._delta_of(choice, member))
+        for kind, text in runs_of(delta.get("content")):
             if kind == "text":
                 chunks.append(self._chunk("", "text", {"choice": number, "content": clean(text)}))
         if finish and isinstance(finish, str):
@@ -122,7 +122,7 @@ class ChatReader(Dialect):
             self._sources = sources
             for source in sources_of(*sources):
                 self._cite(source, source.get("url"), chunks)
-        prompts = objects(frame, "prompt_filter_results")
+        prompts = as_objects(frame.get("prompt_filter_results"))
         if any(is_filtered(prompt.get("content_filter_results")) for prompt in prompts):
             self._note("filter_results", prompts, chunks)
         usage = usage_of(frame)
@@ -150,11 +150,11 @@ class ChatReader(Dialect):
         audio = delta.get("audio")
         if audio and isinstance(audio, dict):
             chunks.append(self._chunk("", "text", {"audio": clean_deep(audio)}))
-        for image in objects(delta, "images"):  # OpenRouter
+        for image in as_objects(delta.get("images")):  # OpenRouter
             chunks.append(self._chunk("", "text", {"image": clean_deep(image)}))
         for citation in annotations_of(delta):
             self._cite(citation, citation, chunks)
-        for tool in objects(delta, "executed_tools"):
+        for tool in as_objects(delta.get("executed_tools")):
             self._read_executed(tool, chunks)
         for call, fragment in read_fragments(delta, self._calls):
             chunks.append(self._call_chunk(call, fragment))

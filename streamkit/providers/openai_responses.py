@@ -33,6 +33,7 @@ from streamkit.providers.openai_responses_items import (
     parts_of,
     read_partial_image,
 )
+from streamkit.providers.shape import as_object
 from streamkit.providers.usage import RESPONSES, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import is_whole, parse
@@ -146,7 +147,7 @@ class OpenAIResponses(Dialect):
         for place, item in enumerate(output):
             frame = {"output_index": place, "item": item}
             chunks += self._begin_item(frame)
-            chunks += [self._chunk(text, kind) for kind, text in parts_of(_object(item))]
+            chunks += [self._chunk(text, kind) for kind, text in parts_of(as_object(item))]
             chunks += self._end_item(frame)
         return chunks + self._end({"type": "", "response": response})
 
@@ -208,37 +209,41 @@ class OpenAIResponses(Dialect):
         without a type; not waited for, since what has failed should not take longer to say so.
         """
         failure = self._failure(frame)
-        if isinstance(frame, dict) and frame.get("type") == "error" and _object(frame.get("error")):
+        if (
+            isinstance(frame, dict)
+            and frame.get("type") == "error"
+            and as_object(frame.get("error"))
+        ):
             self.finish_reason = "failed"
             if failure.code is not None:
                 failure.type = None
         return failure
 
     def _begin(self, frame: Json) -> list[Chunk]:
-        response = _object(frame.get("response"))
+        response = as_object(frame.get("response"))
         self._identify(response.get("model"), response.get("id"))
         return []
 
     def _end(self, frame: Json) -> list[Chunk]:
         """The terminal event, which repeats the answer: its names, usage and end are read."""
         self._begin(frame)
-        response = _object(frame.get("response"))
+        response = as_object(frame.get("response"))
         chunks: list[Chunk] = []
-        usage = _object(response.get("usage"))
+        usage = as_object(response.get("usage"))
         details = dict(usage) if _says_more(usage) else {}
         details.update((name, response[name]) for name in _FIGURES if response.get(name))
         if usage or details:
             chunks += self._report_usage(read_usage(usage, RESPONSES), details)
         self._finish(frame["type"].rpartition(".")[2], chunks)
         self._finish(response.get("status"), chunks)
-        self._finish(_object(response.get("incomplete_details")).get("reason"), chunks)
+        self._finish(as_object(response.get("incomplete_details")).get("reason"), chunks)
         self.finished = True
         if response.get("error"):
             self.failure = self._failure({"error": response["error"]})
         return chunks
 
     def _begin_item(self, frame: Json) -> list[Chunk]:
-        item = _object(frame.get("item"))
+        item = as_object(frame.get("item"))
         kind = item.get("type")
         place = _place(frame, item.get("id"))
         self._items[place] = None
@@ -253,7 +258,7 @@ class OpenAIResponses(Dialect):
         return []
 
     def _end_item(self, frame: Json) -> list[Chunk]:
-        item = _object(frame.get("item"))
+        item = as_object(frame.get("item"))
         place = _place(frame, item.get("id"))
         chunks = [] if place in self._items else self._begin_item(frame)
         call = self._items[place]
@@ -314,10 +319,6 @@ def _says_more(usage: Json) -> bool:
         and not (isinstance(value, dict) and all((name, inner) in _COUNTED for inner in value))
         for name, value in usage.items()
     )
-
-
-def _object(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
 
 
 _READERS: Mapping[str, Callable[[OpenAIResponses, Json], list[Chunk]]] = {

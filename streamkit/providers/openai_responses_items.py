@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streamkit.chunk import Kind
+from streamkit.providers.shape import as_objects
 from streamkit.wire.jsontext import encode
 from streamkit.wire.surrogates import clean_deep
 
@@ -43,7 +44,7 @@ _IMAGE = ("output_format", "size", "quality", "background", "revised_prompt")
 
 def parts_of(item: Json) -> Iterator[tuple[Kind, str]]:
     """The texts of a whole item, in order: a message's parts, or reasoning's summary and text."""
-    for part in (*_objects(item.get("summary")), *_objects(item.get("content"))):
+    for part in (*as_objects(item.get("summary")), *as_objects(item.get("content"))):
         kind = part.get("type")
         if isinstance(kind, str) and kind in _PARTS:
             what, member = _PARTS[kind]
@@ -103,8 +104,8 @@ def notes_of(item: Json, cited: Mapping[int, int]) -> Iterator[tuple[Kind, Json]
     encrypted = item.get("encrypted_content")
     if encrypted and isinstance(encrypted, str):
         yield "reasoning", clean_deep({"encrypted": encrypted, "id": item.get("id"), "type": kind})
-    for number, part in enumerate(_objects(item.get("content"))):
-        for annotation in _objects(part.get("annotations"))[cited.get(number, 0) :]:
+    for number, part in enumerate(as_objects(item.get("content"))):
+        for annotation in as_objects(part.get("annotations"))[cited.get(number, 0) :]:
             yield "citation", {"citation": clean_deep(annotation)}
 
 
@@ -124,7 +125,3 @@ def _image(source: Json, id: Any, data: Any, **known: Any) -> Json | None:
     told = {name: source[name] for name in _IMAGE if source.get(name)}
     cleaned: Json = clean_deep({"id": id, "data": data, **known, **told})
     return cleaned
-
-
-def _objects(value: Any) -> list[Json]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -17,8 +17,8 @@ from typing_extensions import override
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
 from streamkit.providers.openai import OpenAIChat
-from streamkit.providers.openai_delta import objects
 from streamkit.providers.openai_messages import convert_messages
+from streamkit.providers.shape import as_objects
 from streamkit.request import Call
 from streamkit.wire.surrogates import clean_deep
 
@@ -54,7 +54,7 @@ class PerplexityChat(OpenAIChat):
 
     @override
     def _read_delta(self, delta: dict[str, Any], chunks: list[Chunk]) -> None:
-        for step in objects(delta, "reasoning_steps"):
+        for step in as_objects(delta.get("reasoning_steps")):
             self._read_step(step, chunks)
         super()._read_delta(delta, chunks)
 
