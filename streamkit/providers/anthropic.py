@@ -24,9 +24,10 @@ from streamkit.providers.anthropic_messages import (
     convert_tool,
     output_of,
 )
-from streamkit.providers.base import Decoder, Endpoint
+from streamkit.providers.base import Endpoint
 from streamkit.providers.build import build_request, without_none
-from streamkit.providers.dialect import AnswerDecoder, Dialect, parse_object
+from streamkit.providers.dialect import parse_object
+from streamkit.providers.events import EventDialect
 from streamkit.providers.shape import as_index, as_list, as_object
 from streamkit.providers.usage import MESSAGES, read_usage
 from streamkit.request import Call, Request
@@ -57,7 +58,7 @@ EXTRAS = (
 )
 
 
-class AnthropicMessages(Dialect):
+class AnthropicMessages(EventDialect):
     """
     The messages dialect.
 
@@ -109,10 +110,6 @@ class AnthropicMessages(Dialect):
         )
         headers = {"Accept": "text/event-stream", **self._auth()}
         return build_request(self.endpoint, "/v1/messages", headers, body, call)
-
-    def decoder(self, *, max_event: int) -> Decoder[Event]:
-        """Server-sent events; a clean end of the body closes the last."""
-        return AnswerDecoder(max_event=max_event)
 
     def feed(self, event: Event) -> list[Chunk]:
         """
@@ -172,13 +169,16 @@ class AnthropicMessages(Dialect):
         key = self.endpoint.api_key
         return {"anthropic-version": VERSION, **({} if key is None else {"x-api-key": key})}
 
+    @override
     def _read_odd(self, event: Event) -> list[Chunk]:
+        """As elsewhere, but without an end mark: nothing but message_stop makes a message whole."""
         data = event.data.strip()
         if event.event == "error":
             raise self._failure(data)
         frame = parse(data) if data else None
         return self._read(frame) if isinstance(frame, dict) else []
 
+    @override
     def _read(self, frame: dict[str, Any]) -> list[Chunk]:
         kind = frame.get("type")
         if kind == "error" or frame.get("error"):

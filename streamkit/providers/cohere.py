@@ -13,11 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from streamkit.chunk import Chunk, Kind
-from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.cohere_messages import choice_of, convert_messages, convert_tool, format_of
-from streamkit.providers.dialect import AnswerDecoder, Dialect, parse_object
+from streamkit.providers.dialect import parse_object
+from streamkit.providers.events import EventDialect
 from streamkit.providers.shape import as_index, as_object, as_objects
 from streamkit.providers.usage import COHERE, read_usage
 from streamkit.request import Call, Request
@@ -39,7 +41,7 @@ _PARTS = frozenset(
 )
 
 
-class CohereChat(Dialect):
+class CohereChat(EventDialect):
     """
     The dialect of ``/v2/chat``. What the model plans before a tool call is reasoning.
 
@@ -75,10 +77,6 @@ class CohereChat(Dialect):
         )
         headers = {"Accept": "text/event-stream", **self._auth()}
         return build_request(self.endpoint, "/v2/chat", headers, body, call)
-
-    def decoder(self, *, max_event: int) -> Decoder[Event]:
-        """Server-sent events; a clean end of the body closes the last."""
-        return AnswerDecoder(max_event=max_event)
 
     def feed(self, event: Event) -> list[Chunk]:
         """
@@ -127,17 +125,7 @@ class CohereChat(Dialect):
         self.finished = True
         return chunks
 
-    def _read_odd(self, event: Event) -> list[Chunk]:
-        """What is no plain frame: the end mark, blank data, errors."""
-        data = event.data.strip()
-        if event.event == "error":
-            raise self._failure(data)
-        if data.startswith("[DONE]"):
-            self.finished = True
-            return []
-        frame = parse(data) if data else None
-        return self._read(frame) if isinstance(frame, dict) else []
-
+    @override
     def _read(self, frame: dict[str, Any]) -> list[Chunk]:
         if _is_error(frame):
             raise self._failure(frame)

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from typing_extensions import override
-
 from streamkit.chunk import Chunk, Kind, Usage
 from streamkit.errors import LimitExceeded, ProtocolError, ProviderError
 from streamkit.providers.base import Endpoint
@@ -17,11 +15,10 @@ from streamkit.providers.calls import OpenCall, OpenCalls
 from streamkit.providers.failure import http_failure, stream_failure
 from streamkit.providers.models import read_names
 from streamkit.request import Request, Secret
-from streamkit.wire.jsontext import is_whole, parse
-from streamkit.wire.sse import Event, SSEDecoder
+from streamkit.wire.jsontext import parse
 from streamkit.wire.surrogates import clean, clean_deep
 
-__all__ = ["AnswerDecoder", "Dialect", "parse_object"]
+__all__ = ["Dialect", "parse_object"]
 
 
 class Dialect:
@@ -127,29 +124,6 @@ class Dialect:
             self.finish_reason = clean(reason)
             if chunks:
                 chunks[-1].finish_reason = self.finish_reason
-
-
-class AnswerDecoder(SSEDecoder):
-    """
-    Server-sent events of an answer, whose last may lack its empty line.
-
-    The standard discards such an event (SSE_RULES 21). Some servers end so, and what it says may be
-    the finish reason, so here a clean end of the body counts as the empty line. An event that ends
-    in the middle of a line counts only if its data is whole: else it was cut, and the answer too.
-
-    Thread safety: **confined**.
-    """
-
-    def __init__(self, *, max_event: int) -> None:
-        super().__init__(max_event=max_event, lenient=True)
-
-    @override
-    def flush(self) -> list[Event]:
-        """End of input: the event that no empty line closed, unless it was cut."""
-        cut = self.mid_line
-        return [
-            e for e in super().flush() if not cut or e.data.startswith("[DONE]") or is_whole(e.data)
-        ]
 
 
 def parse_object(body: bytes) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ And what was asked to be events may come as an array, or the other way round: ga
 from __future__ import annotations
 
 from streamkit.errors import ProtocolError
-from streamkit.providers.dialect import AnswerDecoder
+from streamkit.providers.events import AnswerDecoder
 from streamkit.wire.jsonarray import JSONArrayDecoder
 from streamkit.wire.lines import StoredError
 from streamkit.wire.sse import Event

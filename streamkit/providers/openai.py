@@ -13,9 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from streamkit.chunk import Chunk
-from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
-from streamkit.providers.dialect import AnswerDecoder, parse_object
+from streamkit.providers.dialect import parse_object
 from streamkit.providers.openai_delta import says_more
 from streamkit.providers.openai_frame import failed_part
 from streamkit.providers.openai_reader import ChatReader
@@ -88,10 +87,6 @@ class OpenAIChat(ChatReader):
             body[self._limit_field()] = call.max_tokens
         return body
 
-    def decoder(self, *, max_event: int) -> Decoder[Event]:
-        """Server-sent events; a clean end of the body closes the last."""
-        return AnswerDecoder(max_event=max_event)
-
     def feed(self, event: Event) -> list[Chunk]:
         """
         One event -> its chunks.
@@ -139,7 +134,7 @@ class OpenAIChat(ChatReader):
             return [
                 Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model, self.response_id)
             ]
-        return self._read(frame, "delta")
+        return self._read(frame)
 
     def whole(self, body: bytes) -> list[Chunk] | None:
         """
@@ -154,16 +149,3 @@ class OpenAIChat(ChatReader):
         chunks = self._read(answer, "message")
         self.finished = True
         return chunks
-
-    def _read_odd(self, event: Event) -> list[Chunk]:
-        """What is no plain frame: the end mark, blank data, errors (``event: error``, Groq)."""
-        data = event.data.strip()
-        if event.event == "error":
-            raise self._failure(data)
-        if data.startswith("[DONE]"):
-            self.finished = True
-            return []
-        frame = parse(data) if data else None
-        if isinstance(frame, list) and frame:
-            frame = frame[0]  # some proxies wrap an error so
-        return self._read(frame, "delta") if isinstance(frame, dict) else []

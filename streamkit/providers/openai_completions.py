@@ -66,7 +66,7 @@ class OpenAICompletions(OpenAIChat):
             return [
                 Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model, self.response_id)
             ]
-        return self._read(frame, "delta")
+        return self._read(frame)
 
     @override
     def _path(self, call: Call) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from typing_extensions import override
+
 from streamkit.chunk import Chunk
 from streamkit.providers.base import Endpoint
-from streamkit.providers.dialect import Dialect
+from streamkit.providers.events import EventDialect
 from streamkit.providers.openai_calls import read_fragments
 from streamkit.providers.openai_delta import (
     annotations_of,
@@ -35,7 +37,7 @@ from streamkit.wire.surrogates import clean, clean_deep
 __all__ = ["ChatReader"]
 
 
-class ChatReader(Dialect):
+class ChatReader(EventDialect):
     """
     The state of a chat answer and the slow way to read it.
 
@@ -57,7 +59,8 @@ class ChatReader(Dialect):
         """What a choice says, as an object with ``content``."""
         return choice.get(member)
 
-    def _read(self, frame: dict[str, Any], member: str) -> list[Chunk]:
+    @override
+    def _read(self, frame: dict[str, Any], member: str = "delta") -> list[Chunk]:
         """
         Any frame; a choice holds its text in ``member``: delta, or message in a whole answer.
 

@@ -19,10 +19,11 @@ from typing_extensions import override
 
 from streamkit.chunk import Chunk, Kind
 from streamkit.errors import ProviderError
-from streamkit.providers.base import Decoder, Endpoint
+from streamkit.providers.base import Endpoint
 from streamkit.providers.build import build_request
 from streamkit.providers.calls import OpenCall, word
-from streamkit.providers.dialect import AnswerDecoder, Dialect, parse_object
+from streamkit.providers.dialect import parse_object
+from streamkit.providers.events import EventDialect
 from streamkit.providers.openai_responses_input import build_body
 from streamkit.providers.openai_responses_items import (
     CALLS,
@@ -61,7 +62,7 @@ _FIGURES = ("stats", "timings")
 _COUNTED = {place for places in RESPONSES.values() for place in places}
 
 
-class OpenAIResponses(Dialect):
+class OpenAIResponses(EventDialect):
     """
     The responses dialect.
 
@@ -98,10 +99,6 @@ class OpenAIResponses(Dialect):
         """
         headers = {"Accept": "text/event-stream", **self._auth()}
         return build_request(self.endpoint, "/responses", headers, build_body(call), call)
-
-    def decoder(self, *, max_event: int) -> Decoder[Event]:
-        """Server-sent events; a clean end of the body closes the last."""
-        return AnswerDecoder(max_event=max_event)
 
     def feed(self, event: Event) -> list[Chunk]:
         """
@@ -158,19 +155,6 @@ class OpenAIResponses(Dialect):
             self.model = clean(model)
         super()._identify(None, response_id)
 
-    def _read_odd(self, event: Event) -> list[Chunk]:
-        """What is no plain frame: errors by name, the end mark of gateways, blank data."""
-        data = event.data.strip()
-        if event.event == "error":
-            raise self._error(parse(data) if is_whole(data) else data)
-        if data.startswith("[DONE]"):
-            self.finished = True
-            return []
-        frame = parse(data) if data else None
-        if isinstance(frame, list) and frame:
-            frame = frame[0]  # some proxies wrap an error so
-        return self._read(frame) if isinstance(frame, dict) else []
-
     def _is_repeat(self, number: int, data: str) -> bool:
         """
         Whether that very event has been. Numbers that two events share tell nothing, and without
@@ -189,6 +173,7 @@ class OpenAIResponses(Dialect):
         self._numbered = None
         return False
 
+    @override
     def _read(self, frame: Json) -> list[Chunk]:
         kind = frame.get("type")
         if kind == "error" or (not kind and frame.get("error")):
@@ -200,6 +185,10 @@ class OpenAIResponses(Dialect):
             return [self._chunk(text, _DELTAS[kind])] if text and isinstance(text, str) else []
         reader = _READERS.get(kind)
         return [] if reader is None else reader(self, frame)
+
+    @override
+    def _named_error(self, data: str) -> ProviderError:
+        return self._error(parse(data) if is_whole(data) else data)
 
     def _error(self, frame: Any) -> ProviderError:
         """
