@@ -258,7 +258,7 @@ class AnthropicMessages(EventDialect):
             return []
         details = {name: usage[name] for name in EXTRAS if usage.get(name) is not None}
         found = read_usage(usage, MESSAGES)
-        known = {name: n for name in MESSAGES if (n := getattr(found, name)) is not None}
+        known = {name: n for name in MESSAGES.counts if (n := getattr(found, name)) is not None}
         return self._report_usage(replace(self._usage, **known), details)
 
     def _told(self, told: list[dict[str, Any]]) -> list[Chunk]:

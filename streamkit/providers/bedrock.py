@@ -38,16 +38,13 @@ from streamkit.providers.build import build_request, without_none
 from streamkit.providers.calls import word
 from streamkit.providers.dialect import Dialect, parse_object
 from streamkit.providers.shape import as_index, as_list, as_object
-from streamkit.providers.usage import BEDROCK, read_usage
+from streamkit.providers.usage import BEDROCK, holds_more, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.eventstream import BinaryEvent, EventStreamDecoder
 from streamkit.wire.jsontext import encode, parse
 from streamkit.wire.surrogates import clean, clean_deep
 
 __all__ = ["BedrockConverse"]
-
-#: Members of the raw usage that Usage has.
-_COUNTS = frozenset(path[-1] for paths in BEDROCK.values() for path in paths)
 
 
 class BedrockConverse(Dialect):
@@ -226,7 +223,7 @@ class BedrockConverse(Dialect):
             for name in ("metrics", "trace", "performanceConfig", "serviceTier")
             if frame.get(name)
         }
-        if usage.keys() - _COUNTS:
+        if holds_more(usage, BEDROCK):
             details["usage"] = usage
         return self._report_usage(read_usage(usage, BEDROCK), details)
 

@@ -33,7 +33,7 @@ from streamkit.providers.gemini_contents import (
 from streamkit.providers.gemini_events import GeminiDecoder
 from streamkit.providers.gemini_parts import PartReader, name_of, retry_delay
 from streamkit.providers.shape import as_index, as_objects
-from streamkit.providers.usage import GEMINI, read_usage
+from streamkit.providers.usage import GEMINI, holds_more, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import parse
 from streamkit.wire.surrogates import clean
@@ -49,9 +49,6 @@ _VERSIONED = re.compile(r"/v\d\w*$")
 
 #: Reasons to block a prompt, by number.
 BLOCK_REASONS = ("", "SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY")
-
-#: Of the usage object, what Usage holds; any more goes in the details.
-_COUNTS = frozenset(name for paths in GEMINI.values() for (name,) in paths)
 
 
 class Gemini(PartReader):
@@ -271,7 +268,8 @@ class Gemini(PartReader):
         if raw is None:
             return []
         self._counted = True
-        return self._report_usage(read_usage(raw, GEMINI), None if raw.keys() <= _COUNTS else raw)
+        details = raw if holds_more(raw, GEMINI) else None
+        return self._report_usage(read_usage(raw, GEMINI), details)
 
 
 class GeminiArray(Gemini):

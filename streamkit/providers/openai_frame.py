@@ -9,16 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from streamkit.providers.shape import as_list, as_object, as_objects
+from streamkit.providers.usage import CHAT, holds_more
 
 __all__ = ["details_of", "failed_part", "is_filtered", "sources_of", "usage_of"]
-
-#: Members of a usage object that Usage says; all others are details.
-_COUNTED = frozenset({
-    "prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details",
-    "completion_tokens_details", "reasoning_tokens", "cached_tokens", "prompt_cache_hit_tokens",
-})  # fmt: skip
-#: The same one level down.
-_COUNTED_BELOW = frozenset({"reasoning_tokens", "cached_tokens"})
 
 #: Top-level members that say how the answer was made: llama.cpp, LM Studio, Cerebras, Azure.
 _DETAILS = ("timings", "stats", "time_info", "latency_checkpoint")
@@ -47,7 +40,7 @@ def details_of(frame: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
     >>> details_of({"timings": {"predicted_ms": 9.5}}, {"prompt_tokens": 1, "cost": 0.006})
     {'prompt_tokens': 1, 'cost': 0.006, 'timings': {'predicted_ms': 9.5}}
     """
-    found = dict(usage) if _holds_more(usage) else {}
+    found = dict(usage) if holds_more(usage, CHAT) else {}
     for name in _DETAILS:
         if frame.get(name):
             found[name] = frame[name]
@@ -55,19 +48,6 @@ def details_of(frame: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
     if isinstance(extra, dict) and extra.get("usage_breakdown"):
         found["usage_breakdown"] = extra["usage_breakdown"]
     return found
-
-
-def _holds_more(usage: dict[str, Any]) -> bool:
-    """Whether there is anything that Usage does not say; a kind of token never used is nothing."""
-    for name, value in usage.items():
-        if name not in _COUNTED:
-            if value is not None:
-                return True
-        elif value.__class__ is dict and any(
-            count and kind not in _COUNTED_BELOW for kind, count in value.items()
-        ):
-            return True
-    return False
 
 
 def sources_of(cited: Any, results: Any) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ from streamkit.providers.openai_responses_items import (
     read_partial_image,
 )
 from streamkit.providers.shape import as_object
-from streamkit.providers.usage import RESPONSES, read_usage
+from streamkit.providers.usage import RESPONSES, holds_more, read_usage
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import is_whole, parse
 from streamkit.wire.surrogates import clean, clean_deep
@@ -58,8 +58,6 @@ _DELTAS: Mapping[str, Kind] = {
 _UNFINISHED = ("queued", "in_progress")
 #: Members of an ended answer that say how it was made: LM Studio, llama.cpp.
 _FIGURES = ("stats", "timings")
-#: Places in a usage object that hold the counts of Usage.
-_COUNTED = {place for places in RESPONSES.values() for place in places}
 
 
 class OpenAIResponses(EventDialect):
@@ -219,7 +217,7 @@ class OpenAIResponses(EventDialect):
         response = as_object(frame.get("response"))
         chunks: list[Chunk] = []
         usage = as_object(response.get("usage"))
-        details = dict(usage) if _says_more(usage) else {}
+        details = dict(usage) if holds_more(usage, RESPONSES) else {}
         details.update((name, response[name]) for name in _FIGURES if response.get(name))
         if usage or details:
             chunks += self._report_usage(read_usage(usage, RESPONSES), details)
@@ -299,15 +297,6 @@ def _place(frame: Json, id: Any) -> Hashable:
     """An item's place in the answer; its id only without one, since proxies change the ids."""
     index = frame.get("output_index")
     return index if isinstance(index, int) else word(id)
-
-
-def _says_more(usage: Json) -> bool:
-    """Whether a usage object holds more than the counts of Usage: cost, cache writes."""
-    return any(
-        (name,) not in _COUNTED
-        and not (isinstance(value, dict) and all((name, inner) in _COUNTED for inner in value))
-        for name, value in usage.items()
-    )
 
 
 _READERS: Mapping[str, Callable[[OpenAIResponses, Json], list[Chunk]]] = {

@@ -16,6 +16,7 @@ from streamkit.providers.usage import (
     OLLAMA,
     RESPONSES,
     Places,
+    holds_more,
     read_usage,
 )
 
@@ -55,3 +56,23 @@ def test_counts_are_found_and_nothing_is_made_up(
     places: Places, raw: dict[str, Any], expected: Usage
 ) -> None:
     assert read_usage(raw, places) == expected
+
+
+@pytest.mark.parametrize(
+    ("places", "raw", "more"),
+    [
+        (CHAT, {"prompt_tokens": 1, "cached_tokens": 2, "prompt_tokens_details": None}, False),
+        (CHAT, {"completion_tokens_details": {"reasoning_tokens": 3, "audio_tokens": 0}}, False),
+        (CHAT, {"completion_tokens_details": {"audio_tokens": 3}}, True),
+        (CHAT, {"cost": 0}, True),
+        (CHAT, {"cost": None}, False),
+        (RESPONSES, {"input_tokens": 1, "input_tokens_details": {"cached_tokens": 1}}, False),
+        (RESPONSES, {"input_tokens_details": {"cache_write_tokens": 5}}, True),
+        (GEMINI, {"promptTokenCount": 9, "thoughtsTokenCount": 1}, False),
+        (GEMINI, {"promptTokensDetails": [{"modality": "TEXT"}]}, True),
+        (BEDROCK, {"inputTokens": 1, "cacheReadInputTokens": 2}, False),
+        (BEDROCK, {"serverToolUsage": {}}, True),
+    ],
+)
+def test_what_usage_does_not_say_is_more(places: Places, raw: dict[str, Any], more: bool) -> None:
+    assert holds_more(raw, places) is more
