@@ -1,38 +1,29 @@
 """
 Anthropic Messages: the stream of content blocks.
 
-Each event names its type in the JSON; the SSE event name repeats it and is not asked. Blocks are
-told apart by index. Only ``tool_use`` blocks are calls for the user's side; what the service does
-itself is read in anthropic_blocks.py.
-
-Source: WIRE_FORMATS.md section 4. What goes out is in anthropic_messages.py.
+Source: WIRE_FORMATS.md section 4. What goes out is in anthropic_messages.py, what the events say in
+anthropic_reader.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
-from streamkit.providers.anthropic_blocks import ServerBlocks
 from streamkit.providers.anthropic_messages import (
     choice_of,
     convert_messages,
     convert_tool,
     output_of,
 )
-from streamkit.providers.base import Endpoint
+from streamkit.providers.anthropic_reader import MessagesReader
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import parse_object
-from streamkit.providers.events import EventDialect
-from streamkit.providers.shape import as_index, as_list, as_object
-from streamkit.providers.usage import MESSAGES, read_usage
 from streamkit.request import Call, Request
-from streamkit.wire.jsontext import encode, parse
-from streamkit.wire.surrogates import clean, clean_deep
+from streamkit.wire.jsontext import parse
 
 if TYPE_CHECKING:
     from streamkit.wire.sse import Event
@@ -45,20 +36,8 @@ VERSION = "2023-06-01"
 #: an answer that reaches it ends with the outcome ``length``, so that the cut is seen.
 MAX_TOKENS = 4096
 
-#: What usage objects hold beside the counts, each a state: requests of server tools, cache writes
-#: by lifetime, the turns of a tool loop, and how the answer was served.
-EXTRAS = (
-    "server_tool_use",
-    "cache_creation",
-    "iterations",
-    "service_tier",
-    "inference_geo",
-    "speed",
-    "fallback_credit",
-)
 
-
-class AnthropicMessages(EventDialect):
+class AnthropicMessages(MessagesReader):
     """
     The messages dialect.
 
@@ -74,10 +53,6 @@ class AnthropicMessages(EventDialect):
 
     models_path: ClassVar[str | None] = "/v1/models?limit=1000"
     cached_apart = True
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(endpoint)
-        self._server = ServerBlocks()
 
     def request(self, call: Call) -> Request:
         """
@@ -132,11 +107,6 @@ class AnthropicMessages(EventDialect):
                     return [Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model, id)]
         return self._read(frame)
 
-    @override
-    def flush(self) -> list[Chunk]:
-        """What the service did in blocks that did not end."""
-        return self._told(self._server.stop_all())
-
     def whole(self, body: bytes) -> list[Chunk] | None:
         """
         A ``message`` object -> its chunks; None if the body is not one.
@@ -168,102 +138,3 @@ class AnthropicMessages(EventDialect):
     def _auth(self) -> dict[str, str]:
         key = self.endpoint.api_key
         return {"anthropic-version": VERSION, **({} if key is None else {"x-api-key": key})}
-
-    @override
-    def _read_odd(self, event: Event) -> list[Chunk]:
-        """As elsewhere, but without an end mark: nothing but message_stop makes a message whole."""
-        data = event.data.strip()
-        if event.event == "error":
-            raise self._failure(data)
-        frame = parse(data) if data else None
-        return self._read(frame) if isinstance(frame, dict) else []
-
-    @override
-    def _read(self, frame: dict[str, Any]) -> list[Chunk]:
-        kind = frame.get("type")
-        if kind == "error" or frame.get("error"):
-            raise self._failure(frame)
-        if kind == "content_block_delta":
-            return self._read_delta(as_index(frame.get("index")), as_object(frame.get("delta")))
-        if kind == "content_block_start":
-            return self._start_block(
-                as_index(frame.get("index")), as_object(frame.get("content_block"))
-            )
-        if kind == "message_start":
-            message = as_object(frame.get("message"))
-            self._identify(message.get("model"), message.get("id"))
-            return self._merge_usage(message.get("usage"))
-        if kind == "message_delta":
-            chunks = self._merge_usage(frame.get("usage"))
-            self._finish(as_object(frame.get("delta")).get("stop_reason"), chunks)
-            return chunks
-        if kind == "content_block_stop":
-            return self._told(self._server.stop(as_index(frame.get("index"))))
-        if kind == "message_stop":
-            self.finished = True
-            return self.flush()
-        return []
-
-    def _start_block(self, index: int | None, block: dict[str, Any]) -> list[Chunk]:
-        """A block's beginning, which in a whole answer is all of it."""
-        kind, chunks = block.get("type"), self._told(self._server.start(index, block))
-        if kind == "tool_use":
-            call = self._calls.open(index)
-            call.learn(id=block.get("id"), name=block.get("name"))
-            given = block.get("input")  # full at the start only in programmatic calls
-            chunks.append(self._call_chunk(call, encode(given) if given else ""))
-        elif kind == "redacted_thinking":
-            redacted = {"redacted": clean_deep(block.get("data"))}
-            chunks.append(self._chunk("", "reasoning", redacted))
-        elif kind == "thinking":
-            chunks += self._read_delta(index, {**block, "type": "thinking_delta"})
-            chunks += self._read_delta(index, {**block, "type": "signature_delta"})
-        elif kind == "text":
-            chunks += self._read_delta(index, {**block, "type": "text_delta"})
-            for citation in as_list(block.get("citations")):
-                delta = {"type": "citations_delta", "citation": citation}
-                chunks += self._read_delta(index, delta)
-        return chunks
-
-    def _read_delta(self, index: int | None, delta: dict[str, Any]) -> list[Chunk]:
-        kind = delta.get("type")
-        if self._server.add(index, delta):
-            return []
-        if kind == "input_json_delta":
-            call, fragment = self._calls.get(index), _string(delta.get("partial_json"))
-            return [self._call_chunk(call, fragment)] if call and fragment else []
-        if kind == "thinking_delta":
-            thinking = _string(delta.get("thinking"))
-            return [self._chunk(thinking, "reasoning")] if thinking else []
-        if kind == "text_delta":
-            text = _string(delta.get("text"))
-            return [self._chunk(text, "text")] if text else []
-        if kind == "signature_delta":
-            signature = _string(delta.get("signature"))
-            return (
-                [self._chunk("", "reasoning", {"signature": clean(signature)})] if signature else []
-            )
-        if kind == "citations_delta":
-            citation = as_object(delta.get("citation"))
-            return (
-                [self._chunk("", "citation", {"citation": clean_deep(citation)})]
-                if citation
-                else []
-            )
-        return []
-
-    def _merge_usage(self, usage: Any) -> list[Chunk]:
-        """The counts of message_start, overlaid by those of each message_delta."""
-        if not isinstance(usage, dict):
-            return []
-        details = {name: usage[name] for name in EXTRAS if usage.get(name) is not None}
-        found = read_usage(usage, MESSAGES)
-        known = {name: n for name in MESSAGES.counts if (n := getattr(found, name)) is not None}
-        return self._report_usage(replace(self._usage, **known), details)
-
-    def _told(self, told: list[dict[str, Any]]) -> list[Chunk]:
-        return [self._chunk("", "text", metadata) for metadata in told]
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -1,11 +1,8 @@
 """
 Google Gemini: frames in server-sent events or in one JSON array.
 
-Every frame has the form of a whole answer and holds what is new. There is no terminal event: the
-finish reason is the ending, or the reason why the prompt was refused.
-
-Source: WIRE_FORMATS.md section 5. What goes out is in gemini_contents.py, what a candidate holds in
-gemini_parts.py.
+Source: WIRE_FORMATS.md section 5. What goes out is in gemini_contents.py, what a frame says in
+gemini_reader.py.
 """
 
 from __future__ import annotations
@@ -31,12 +28,10 @@ from streamkit.providers.gemini_contents import (
     format_of,
 )
 from streamkit.providers.gemini_events import GeminiDecoder
-from streamkit.providers.gemini_parts import PartReader, name_of, retry_delay
-from streamkit.providers.shape import as_index, as_objects
-from streamkit.providers.usage import GEMINI, holds_more, read_usage
+from streamkit.providers.gemini_parts import retry_delay
+from streamkit.providers.gemini_reader import FrameReader
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import parse
-from streamkit.wire.surrogates import clean
 
 if TYPE_CHECKING:
     from streamkit.wire.sse import Event
@@ -47,11 +42,8 @@ VERSION = "v1beta"
 
 _VERSIONED = re.compile(r"/v\d\w*$")
 
-#: Reasons to block a prompt, by number.
-BLOCK_REASONS = ("", "SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY")
 
-
-class Gemini(PartReader):
+class Gemini(FrameReader):
     """
     The dialect of ``streamGenerateContent``.
 
@@ -69,17 +61,6 @@ class Gemini(PartReader):
 
     #: What is asked of the method.
     query: ClassVar[str] = "?alt=sse"
-    #: Finish reasons by number, which clients get that ask for ``enum-encoding=int``.
-    reasons: ClassVar[tuple[str, ...]] = (
-        "", "STOP", "MAX_TOKENS", "SAFETY", "RECITATION", "OTHER", "LANGUAGE", "BLOCKLIST",
-        "PROHIBITED_CONTENT", "SPII", "MALFORMED_FUNCTION_CALL", "IMAGE_SAFETY",
-    )  # fmt: skip
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        super().__init__(endpoint)
-        #: The last usage object that is not reported yet, and whether one is.
-        self._unreported: dict[str, Any] | None = None
-        self._counted = False
 
     def request(self, call: Call) -> Request:
         """
@@ -157,11 +138,6 @@ class Gemini(PartReader):
             ]
         return self._read(frame)
 
-    @override
-    def flush(self) -> list[Chunk]:
-        """The usage, if the answer ended without a finish reason."""
-        return self._report()
-
     def whole(self, body: bytes) -> list[Chunk] | None:
         """
         An answer of ``generateContent`` -> its chunks; None if the body is not one.
@@ -218,58 +194,6 @@ class Gemini(PartReader):
         if not slash or kind not in ("models", "tunedModels"):
             kind, name = "models", model
         return f"{kind}/{quote(name, safe='@')}"
-
-    def _read_odd(self, event: Event) -> list[Chunk]:
-        """What is no plain frame: blank data, an error event, a frame in a list of its own."""
-        data = event.data.strip()
-        if event.event == "error":
-            raise self._failure(data)
-        frame = parse(data) if data else None
-        frames = frame if isinstance(frame, list) else [frame]
-        return [chunk for one in frames if isinstance(one, dict) for chunk in self._read(one)]
-
-    def _read(self, frame: dict[str, Any]) -> list[Chunk]:
-        if frame.get("error"):
-            raise self._failure(frame)
-        version = frame.get("modelVersion")
-        if version and isinstance(version, str):
-            self.model = clean(version)  # unlike at other services, the last one counts
-        self._identify(None, frame.get("responseId"))
-        self._read_feedback(frame.get("promptFeedback"))
-        chunks: list[Chunk] = []
-        finish = None
-        for candidate in as_objects(frame.get("candidates")):
-            index = as_index(candidate.get("index"))
-            reason = name_of(candidate.get("finishReason"), self.reasons)
-            if index:
-                self._read_other(int(index), candidate, reason, chunks)
-            else:
-                self._read_candidate(candidate, chunks)
-                finish = reason or finish
-        self._note(frame)
-        if finish or self.finish_reason or self.blocked or not self._counted:
-            chunks += self._report()
-        self._finish(finish, chunks)
-        return chunks
-
-    def _read_feedback(self, feedback: Any) -> None:
-        """On the prompt; a reason to block it is the whole answer."""
-        if isinstance(feedback, dict):
-            self.blocked = name_of(feedback.get("blockReason"), BLOCK_REASONS) or self.blocked
-
-    def _note(self, frame: dict[str, Any]) -> None:
-        usage = frame.get("usageMetadata")
-        if usage and isinstance(usage, dict):
-            self._unreported = usage
-
-    def _report(self) -> list[Chunk]:
-        """The counts so far, unless they are reported."""
-        raw, self._unreported = self._unreported, None
-        if raw is None:
-            return []
-        self._counted = True
-        details = raw if holds_more(raw, GEMINI) else None
-        return self._report_usage(read_usage(raw, GEMINI), details)
 
 
 class GeminiArray(Gemini):
