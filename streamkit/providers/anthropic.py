@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from streamkit.chunk import Chunk
-from streamkit.errors import ConfigurationError
 from streamkit.providers.anthropic_messages import (
     choice_of,
     convert_messages,
@@ -20,7 +19,7 @@ from streamkit.providers.anthropic_messages import (
     output_of,
 )
 from streamkit.providers.anthropic_reader import MessagesReader
-from streamkit.providers.build import build_request, without_none
+from streamkit.providers.build import build_request, check_lacks, without_none
 from streamkit.providers.dialect import parse_object
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import parse
@@ -65,10 +64,7 @@ class AnthropicMessages(MessagesReader):
             ConfigurationError: The call asks for what the API has not (seed, a response_format
                 other than json_schema), or a message cannot be converted or sent.
         """
-        if call.seed is not None:
-            raise ConfigurationError(
-                "anthropic messages has no seed; its own fields go in extra_body"
-            )
+        check_lacks("anthropic messages", call, "seed")
         system, messages = convert_messages(call.system, call.messages)
         body = without_none(
             model=call.model,

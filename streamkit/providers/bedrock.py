@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing_extensions import override
 
 from streamkit.chunk import Chunk
-from streamkit.errors import ConfigurationError, ProviderError
+from streamkit.errors import ProviderError
 from streamkit.providers.aws import EVENT_STREAM, authorized, aws_failure, model_path
 from streamkit.providers.base import Decoder
 from streamkit.providers.bedrock_messages import (
@@ -25,7 +25,7 @@ from streamkit.providers.bedrock_messages import (
     output_of,
 )
 from streamkit.providers.bedrock_reader import ConverseReader, payload_of
-from streamkit.providers.build import build_request, without_none
+from streamkit.providers.build import build_request, check_lacks, without_none
 from streamkit.providers.dialect import parse_object
 from streamkit.providers.shape import as_index, as_object
 from streamkit.request import Call, Request
@@ -58,10 +58,7 @@ class BedrockConverse(ConverseReader):
                 other than json_schema), a message cannot be converted or sent, or the request
                 can be neither signed nor sent with a key.
         """
-        if call.seed is not None:
-            raise ConfigurationError(
-                "bedrock converse has no seed; its own fields go in extra_body"
-            )
+        check_lacks("bedrock converse", call, "seed")
         system, messages = convert_messages(call.system, call.messages)
         inference = without_none(
             maxTokens=call.max_tokens,

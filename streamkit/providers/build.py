@@ -12,7 +12,14 @@ from streamkit.errors import ConfigurationError
 from streamkit.providers.base import Endpoint
 from streamkit.request import Call, Request, Secret, check_header
 
-__all__ = ["build_request", "check_text", "checked_headers", "merge_patch", "without_none"]
+__all__ = [
+    "build_request",
+    "check_lacks",
+    "check_text",
+    "checked_headers",
+    "merge_patch",
+    "without_none",
+]
 
 #: Parts of header names whose values are keys; PROMISES.md S1 redacts by name as well as by value.
 _SENSITIVE = ("auth", "key", "token", "secret", "cookie")
@@ -38,6 +45,25 @@ def build_request(
         body=_encode(body, call.extra_body or {}),
         provider=endpoint.provider,
     )
+
+
+def check_lacks(
+    service: str, call: Call, *names: str, instead: str = "its own fields go in extra_body"
+) -> None:
+    """
+    Refuse a call that asks for what the API has not.
+
+    Args:
+        service: What to call the API in the error.
+        names: The options of the call that it has no field for.
+        instead: What to do in their place.
+
+    Raises:
+        ConfigurationError: One of them has a value.
+    """
+    for name in names:
+        if getattr(call, name) is not None:
+            raise ConfigurationError(f"{service} has no {name}; {instead}")
 
 
 def checked_headers(*layers: Mapping[str, str]) -> dict[str, str]:

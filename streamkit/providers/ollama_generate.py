@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
-from streamkit.providers.build import without_none
+from streamkit.providers.build import check_lacks, without_none
 from streamkit.providers.ollama import OllamaChat, split_parts
 from streamkit.providers.parts import check_messages
 from streamkit.request import Call, Request
@@ -40,9 +40,7 @@ class OllamaGenerate(OllamaChat):
             ConfigurationError: Tools, anything but one user message and system messages, an image
                 that is no data URL, or what cannot be sent.
         """
-        for name in ("tools", "tool_choice"):
-            if getattr(call, name) is not None:
-                raise ConfigurationError(f"ollama generate has no {name}; use api='chat'")
+        check_lacks("ollama generate", call, "tools", "tool_choice", instead="use api='chat'")
         fields = _fields(call)
         return self._post("/api/generate", call, **fields)
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
-from streamkit.providers.build import without_none
+from streamkit.providers.build import check_lacks, without_none
 from streamkit.providers.openai import OpenAIChat
 from streamkit.request import Call
 from streamkit.wire.jsontext import parse
@@ -74,11 +74,7 @@ class OpenAICompletions(OpenAIChat):
 
     @override
     def _body(self, call: Call) -> dict[str, Any]:
-        for name in ("system", "tools", "tool_choice", "response_format"):
-            if getattr(call, name) is not None:
-                raise ConfigurationError(
-                    f"openai completions has no {name}; its own fields go in extra_body"
-                )
+        check_lacks("openai completions", call, "system", "tools", "tool_choice", "response_format")
         return without_none(
             model=call.model,
             prompt=_prompt_of(call),

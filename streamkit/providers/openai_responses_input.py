@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from streamkit.errors import ConfigurationError
-from streamkit.providers.build import without_none
+from streamkit.providers.build import check_lacks, without_none
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of
 from streamkit.providers.roles import check_roles
 from streamkit.request import Call
@@ -31,11 +31,7 @@ def build_body(call: Call) -> Json:
     Raises:
         ConfigurationError: It asks for what the API has not (stop, seed), or as convert_messages().
     """
-    for name in ("stop", "seed"):
-        if getattr(call, name) is not None:
-            raise ConfigurationError(
-                f"openai responses has no {name}; its own fields go in extra_body"
-            )
+    check_lacks("openai responses", call, "stop", "seed")
     instructions, items = convert_messages(call.system, call.messages)
     form = call.response_format
     return without_none(

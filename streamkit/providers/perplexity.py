@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
+from streamkit.providers.build import check_lacks
 from streamkit.providers.openai import OpenAIChat
 from streamkit.providers.openai_messages import convert_messages
 from streamkit.providers.shape import as_objects
@@ -37,8 +38,7 @@ class PerplexityChat(OpenAIChat):
 
     @override
     def _body(self, call: Call) -> dict[str, Any]:
-        if call.seed is not None:
-            raise ConfigurationError("perplexity has no seed; its own fields go in extra_body")
+        check_lacks("perplexity", call, "seed")
         body = super()._body(call)
         del body["stream_options"]  # usage is always sent
         body["messages"] = convert_messages(body["messages"], _checked_part)

@@ -11,7 +11,12 @@ import pytest
 
 from streamkit.errors import ConfigurationError
 from streamkit.providers.base import Endpoint
-from streamkit.providers.build import build_request, checked_headers, merge_patch
+from streamkit.providers.build import (
+    build_request,
+    check_lacks,
+    checked_headers,
+    merge_patch,
+)
 from streamkit.request import Call, Message, Request, Secret
 
 
@@ -128,3 +133,12 @@ def test_a_header_that_is_no_text_is_named_with_its_type(headers: Any, message: 
     with pytest.raises(ConfigurationError) as caught:
         built(extra_headers=headers)
     assert str(caught.value) == message
+
+
+def test_what_an_api_has_not_is_refused_with_what_to_do_instead() -> None:
+    call = Call(model="m", messages=(Message.user("Hi"),), seed=0)
+    check_lacks("some api", call, "system", "tools")
+    with pytest.raises(ConfigurationError, match=r"^some api has no seed; its own fields go in ex"):
+        check_lacks("some api", call, "system", "seed")
+    with pytest.raises(ConfigurationError, match=r"^some api has no seed; use the other$"):
+        check_lacks("some api", call, "seed", instead="use the other")
