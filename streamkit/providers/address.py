@@ -1,5 +1,7 @@
 """
-Base URLs: what is refused before any request is made, and the forms OLLAMA_HOST may have.
+Base URLs: what is refused before any request is made, and how services make theirs from the
+environment, which holds a host (Ollama), a URL without its path (Groq), or words to build it of
+(Vertex AI, Bedrock).
 """
 
 from __future__ import annotations
@@ -128,10 +130,8 @@ def vertex_url(params: Mapping[str, str]) -> str:
     Raises:
         ConfigurationError: One of them is missing, or is no single word.
     """
-    project, location = (
-        _label(params, "project", "GOOGLE_CLOUD_PROJECT"),
-        _label(params, "location", "GOOGLE_CLOUD_LOCATION"),
-    )
+    project = _label(params, "project", "GOOGLE_CLOUD_PROJECT")
+    location = _label(params, "location", "GOOGLE_CLOUD_LOCATION")
     if location in ("us", "eu"):  # many regions of one jurisdiction
         host = f"aiplatform.{location}.rep"
     else:
@@ -146,14 +146,16 @@ def bedrock_url(params: Mapping[str, str]) -> str:
     Raises:
         ConfigurationError: It is missing, or is no single word.
     """
-    return f"https://bedrock-runtime.{_label(params, 'region', 'AWS_REGION')}.amazonaws.com"
+    region = _label(params, "region", "AWS_REGION")
+    return f"https://bedrock-runtime.{region}.amazonaws.com"
 
 
 def _label(params: Mapping[str, str], name: str, variable: str) -> str:
+    """A parameter that can stand in a URL; ``variable`` is where to set it if it is missing."""
     value = params.get(name, "")
     if not value:
         raise ConfigurationError(f"no {name}: set {variable} or pass base_url=", missing=True)
     # It becomes part of a host name or a path, and so must not be able to name another.
     if not all(c.isascii() and (c.isalnum() or c in "-_:.") for c in value) or ".." in value:
-        raise ConfigurationError(f"{variable} must be letters, digits and - _ : . alone")
+        raise ConfigurationError(f"{name} must be letters, digits and - _ : . alone, without ..")
     return value

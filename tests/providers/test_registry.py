@@ -426,7 +426,8 @@ def test_parameters_come_from_the_environment_and_may_make_the_address() -> None
     [
         ("vertex/m", {}, "no project: set GOOGLE_CLOUD_PROJECT or pass base_url="),
         ("bedrock/m", {}, "no region: set AWS_REGION or pass base_url="),
-        ("bedrock/m", {"AWS_REGION": "evil.example/"}, "AWS_REGION must be letters"),
+        ("bedrock/m", {"AWS_REGION": "evil.example/"}, "region must be letters"),
+        ("bedrock/m", {"AWS_DEFAULT_REGION": "a..b"}, "region must be letters"),
         ("azure/m", {}, "azure has no address of its own: pass base_url="),
     ],
 )
