@@ -29,7 +29,6 @@ _SERVER_TOOLS = {
     "toolResponse": ("", "server_tool_result"),
 }
 
-
 #: A duration as protobuf writes it in JSON.
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?s")
 

@@ -1,7 +1,7 @@
 """
 Mistral's chat: the chat dialect with lists of parts, and some fields under other names.
 
-Source: WIRE_FORMATS.md section 6; the official SDK, version 3.7.
+Source: WIRE_FORMATS.md section 6; the official SDK, mistralai 3.7.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing_extensions import override
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
+from streamkit.providers.chat_parts import convert_parts
 from streamkit.providers.openai import OpenAIChat
-from streamkit.providers.openai_messages import convert_messages
 from streamkit.providers.shape import as_objects
 from streamkit.request import Call
 from streamkit.wire.surrogates import clean_deep
@@ -40,7 +40,7 @@ class MistralChat(OpenAIChat):
             body["random_seed"] = body.pop("seed")
         if call.tool_choice == "required":
             body["tool_choice"] = "any"
-        body["messages"] = convert_messages(body["messages"], _convert_part)
+        body["messages"] = convert_parts(body["messages"], _convert_part)
         if "tools" in body:
             body["tools"] = [_with_parameters(tool) for tool in body["tools"]]
         return body

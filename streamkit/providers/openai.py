@@ -33,10 +33,17 @@ class OpenAIChat(ChatReader):
     The chat dialect. The first choice is the answer; the others would mix with it, and come as text
     chunks without content, with ``choice`` and ``content`` or ``finish_reason`` in their metadata.
 
-    Other metadata: ``audio`` (data and transcript), ``citation``, ``image`` (OpenRouter),
-    ``logprobs``, ``filter_results`` (Azure, where its filter found something), ``server_tool`` and
-    ``server_tool_result`` (Groq), ``reasoning_detail`` (OpenRouter: a block of thinking that is
-    signed or encrypted, to be sent back as it is), ``details`` beside ``usage``.
+    Other metadata:
+
+    - ``audio``: data and transcript.
+    - ``citation``: an annotation or source, as sent.
+    - ``details``, beside ``usage``: what the service reports beside the counts.
+    - ``filter_results``: Azure, where its filter found something.
+    - ``image``: OpenRouter.
+    - ``logprobs``.
+    - ``reasoning_detail``: OpenRouter; a block of thinking that is signed or encrypted, to be sent
+      back as it is.
+    - ``server_tool`` and ``server_tool_result``: Groq.
 
     Thread safety: **confined**; one instance reads one attempt.
     """

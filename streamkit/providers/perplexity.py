@@ -4,7 +4,7 @@ Perplexity's chat: the chat dialect with a search before it.
 Each event repeats the sources and, in ``message``, the whole text so far; only the delta is read.
 The answer has no end mark. Reasoning models write ``<think>`` into the text.
 
-Source: WIRE_FORMATS.md section 7; the official SDK, version 0.46.
+Source: WIRE_FORMATS.md section 7; the official SDK, perplexityai 0.46.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing_extensions import override
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
 from streamkit.providers.build import check_lacks
+from streamkit.providers.chat_parts import convert_parts
 from streamkit.providers.openai import OpenAIChat
-from streamkit.providers.openai_messages import convert_messages
 from streamkit.providers.shape import as_objects
 from streamkit.request import Call
 from streamkit.wire.surrogates import clean_deep
@@ -41,7 +41,7 @@ class PerplexityChat(OpenAIChat):
         check_lacks("perplexity", call, "seed")
         body = super()._body(call)
         del body["stream_options"]  # usage is always sent
-        body["messages"] = convert_messages(body["messages"], _checked_part)
+        body["messages"] = convert_parts(body["messages"], _checked_part)
         return body
 
     @override

@@ -1,5 +1,6 @@
 """
-Messages for services that speak the chat dialect but for some roles and parts.
+Messages in the chat form, with each part as a service has it that speaks the dialect but for some
+of them.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from typing import Any
 
 from streamkit.providers.parts import check_messages
 
-__all__ = ["convert_messages"]
+__all__ = ["convert_parts"]
 
 
-def convert_messages(
+def convert_parts(
     messages: Iterable[Mapping[str, Any]], part: Callable[[Mapping[str, Any]], Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     """
