@@ -63,8 +63,8 @@ class SSEDecoder:
     ([], [Event(event='message', data='Hello', id='', retry=None)])
 
     The steps are the browser's, with one addition: GPUStack reports failures in a field named
-    ``error``. A block without data whose ``error`` value begins with ``{`` gives
-    ``Event(event="error", data=value)``.
+    ``error``. A block with such a field that says anything gives
+    ``Event(event="error", data=value)``, before the event of its data, if it has any.
 
     An error never costs events that were complete before it: a feed() that has some returns them
     and the next call raises; without any it raises at once. From then on feed() raises the same
@@ -223,18 +223,16 @@ class SSEDecoder:
             if value.isdigit():  # of bytes, so ASCII digits only
                 digits = value.lstrip(b"0") or b"0"
                 self.retry = self._block_retry = int(digits) if len(digits) <= 15 else MAX_RETRY
-        elif name == b"error" and value.startswith(b"{"):
+        elif name == b"error" and value.strip():
             self._failure = value
 
     def _dispatch(self, events: list[Event]) -> None:
         """Rules 16 to 20: an empty line."""
         self.last_event_id = self._id
-        kind, data = "", b""
+        found = [("error", self._failure)] if self._failure else []
         if self._data:
-            kind, data = self._type or "message", b"\n".join(self._data)
-        elif self._failure:
-            kind, data = "error", self._failure
-        if kind:
+            found.append((self._type or "message", b"\n".join(self._data)))
+        for kind, data in found:
             events.append(Event(kind, self._decode(data), self._id, self._block_retry))
         self._begin_block()
 

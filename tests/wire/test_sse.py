@@ -209,13 +209,23 @@ def test_an_error_field_with_json_is_an_error_event() -> None:
     ]
 
 
-@pytest.mark.parametrize("block", [b"error: text", b"error", b"Error: {}", b"error:  {}"])
-def test_an_error_field_without_json_is_ignored(block: bytes) -> None:
+@pytest.mark.parametrize("value", ["text", ' {"code": 500}', '"boom"', "[]"])
+def test_an_error_field_may_hold_anything(value: str) -> None:
+    assert decode(f"error: {value}\n\n".encode()) == [Event("error", value)]
+
+
+@pytest.mark.parametrize("block", [b"error", b"error:  ", b"Error: {}"])
+def test_an_error_field_that_says_nothing_is_ignored(block: bytes) -> None:
     assert decode(block + b"\n\n") == []
 
 
-def test_an_error_field_beside_data_is_ignored() -> None:
-    assert decode(b"error: {}\ndata: a\n\n\n") == [Event(data="a")]
+@pytest.mark.parametrize("block", [b"error: {}\ndata: [DONE]", b"data: [DONE]\nerror: {}"])
+def test_an_error_field_comes_before_the_data_beside_it(block: bytes) -> None:
+    assert decode(b"id: 7\n" + block + b"\n\ndata: b\n\n") == [
+        Event("error", "{}", "7"),
+        Event(data="[DONE]", id="7"),
+        Event(data="b", id="7"),
+    ]
 
 
 # End of input.

@@ -100,16 +100,16 @@ class SlowReader:
             self.id = value
         elif name == "retry" and re.fullmatch("[0-9]+", value):
             self.retry = self.block_retry = min(int(value), MAX_RETRY)
-        elif name == "error" and value[:1] == "{":
+        elif name == "error" and value.strip(" \t\n\r\x0b\f"):
             self.failure = value
 
     def dispatch(self) -> None:
         self.last_event_id = self.id
+        if self.failure:
+            self.events.append(Event("error", self.failure, self.id, self.block_retry))
         if self.data:
             kind, data = self.type or "message", "\n".join(self.data)
             self.events.append(Event(kind, data, self.id, self.block_retry))
-        elif self.failure:
-            self.events.append(Event("error", self.failure, self.id, self.block_retry))
         self.begin()
 
 
