@@ -50,7 +50,7 @@ class StreamkitError(Exception):
     outcome: Outcome = "failed"
     retryable: bool = False
 
-    def __init__(self, message: str = "", **details: Any) -> None:
+    def __init__(self, message: str = "", /, **details: Any) -> None:
         super().__init__(message)
         self.partial: Result | None = None
         self.stage: str | None = None
@@ -129,9 +129,16 @@ class LimitExceeded(ProtocolError):
 
 
 class ProviderError(StreamkitError):
-    """The service said no: see ``status``, ``code``, ``type``, ``body``, ``retry_after``."""
+    """
+    The service said no: ``status``, ``code``, ``type`` and ``message`` are its own, where it gave
+    them, ``body`` is all it said (the first 64 KiB), ``retry_after`` the seconds it asks for.
+
+    ``message`` is its words as they are, and may hold anything; str() of the error shows the first
+    500 characters of them with what does not print escaped.
+    """
 
     outcome = "provider_error"
+    message: str | None = None
     code: str | int | None = None
     type: str | None = None
     body: str = ""

@@ -28,7 +28,7 @@ MORE: dict[str, dict[str, Any]] = {
     "StreamTimeout": {"clock": "first", "limit": 3.0},
     "ProtocolError": {"data": b"\xff{"},
     "LimitExceeded": {"limit": 5, "observed": 6, "data": b"x"},
-    "ProviderError": {"code": 7, "type": "t", "body": "b", "retry_after": 2.5},
+    "ProviderError": {"code": 7, "type": "t", "message": "m", "body": "b", "retry_after": 2.5},
     "RateLimited": {"code": "c", "retry_after": 9.0},
 }
 

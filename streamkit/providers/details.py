@@ -31,7 +31,7 @@ class Details(NamedTuple):
     Thread safety: **immutable**.
     """
 
-    message: str | None = None
+    message: str | None = None  # as it is; printable() shows it
     code: str | int | None = None
     type: str | None = None
     request_id: str | None = None
@@ -54,7 +54,7 @@ def read_details(text: str) -> Details:
             return details
     if not text or text[:1] == "<":
         return Details()  # a web page is no message; the status line says more
-    return Details(message=printable(text, MAX_MESSAGE))
+    return Details(message=_words(text.strip()))
 
 
 def _data_lines(text: str) -> Iterator[str]:
@@ -67,20 +67,21 @@ def _read_value(value: Any) -> Details:
     if isinstance(value, list):
         value = value[0] if value else None
     if not isinstance(value, dict):
-        return Details(message=_text(value))
+        return Details(message=_words(value))
     error = value.get("error")
     source = error if isinstance(error, dict) else _first(value.get("errors")) or value
-    message = _text(_message(error, _LEVELS) or _message(value, _LEVELS))
+    said = _message(error, _LEVELS) or _message(value, _LEVELS)
     # ``type: error`` says that this is an error, not which.
     words = [_code(source.get("type")), _code(source.get("status")), _code(value.get("error_type"))]
     kind = next((word for word in words if isinstance(word, str) and word != "error"), None)
-    return Details(message, _code(source.get("code")), kind, _text(value.get("request_id")))
+    code, request = _code(source.get("code")), _text(value.get("request_id"))
+    return Details(_words(said), code, kind, request)
 
 
 def _message(value: Any, levels: int) -> str:
     """The text in a value: itself, the best place of an object, all that a list says."""
     if isinstance(value, str):
-        return value.strip()
+        return value if value.strip() else ""
     if isinstance(value, list) and levels:
         # No more are read than are shown.
         texts = (_message(item, levels - 1) for item in value[:MAX_MESSAGE])
@@ -98,6 +99,10 @@ def _first(value: Any) -> dict[str, Any] | None:
 
 def _text(value: Any) -> str | None:
     return printable(value, MAX_MESSAGE) if isinstance(value, str) and value.strip() else None
+
+
+def _words(value: Any) -> str | None:
+    return clean(value) if isinstance(value, str) and value.strip() else None
 
 
 def _code(value: Any) -> str | int | None:

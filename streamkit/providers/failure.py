@@ -21,8 +21,9 @@ from streamkit.errors import (
     RateLimited,
 )
 from streamkit.providers.base import Endpoint
-from streamkit.providers.details import Details, printable, read_details
+from streamkit.providers.details import MAX_MESSAGE, Details, printable, read_details
 from streamkit.request import Secret
+from streamkit.wire.jsontext import is_whole, parse
 from streamkit.wire.surrogates import clean
 
 __all__ = ["http_failure", "request_id", "stream_failure"]
@@ -100,6 +101,7 @@ def http_failure(
         _sentence(f"{endpoint.provider} answered {status}", details, found, _phrase(status)),
         provider=endpoint.provider,
         status=status,
+        message=details.message,
         code=details.code,
         type=details.type,
         body=text,
@@ -116,6 +118,8 @@ def stream_failure(endpoint: Endpoint, frame: Any) -> ProviderError:
         endpoint: As for http_failure.
         frame: The parsed event that holds the error, or its text where it is not JSON.
     """
+    if isinstance(frame, str) and frame[:1] == '"' and is_whole(frame):
+        frame = parse(frame)  # words in a JSON string
     text = frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False)
     text = _redact(clean(text), endpoint)[:MAX_BODY]
     details = _read_body(text, endpoint)
@@ -123,6 +127,7 @@ def stream_failure(endpoint: Endpoint, frame: Any) -> ProviderError:
     return kind(
         _sentence(f"{endpoint.provider} failed in the stream", details, details.request_id, ""),
         provider=endpoint.provider,
+        message=details.message,
         code=details.code,
         type=details.type,
         body=text,
@@ -193,7 +198,7 @@ def _sentence(opening: str, details: Details, found: str | None, phrase: str) ->
         notes.append(f"type {details.type}")
     if found:
         notes.append(f"request {found}")
-    message = details.message or phrase
+    message = printable(details.message, MAX_MESSAGE) if details.message else phrase
     return (
         opening + (f": {message}" if message else "") + (f" ({', '.join(notes)})" if notes else "")
     )

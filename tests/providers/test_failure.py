@@ -122,6 +122,24 @@ def test_control_and_bidi_characters_are_shown_escaped() -> None:
     assert str(error) == "openai answered 500: a\\x1b[2Jb\\u202ec\\nd\\x9b \ufffde"
 
 
+def test_the_message_is_also_kept_as_it_is() -> None:
+    error = http(500, {"error": {"message": "a\x1b[2Jb\nc \ud800e" + "x" * 600}})
+    assert error.message == "a\x1b[2Jb\nc \ufffde" + "x" * 600
+    assert http(500, b"<html>").message is None
+    assert http(500, b"  upstream busy\n").message == "upstream busy"
+    assert http(500, {"error": " busy\n"}).message == " busy\n"
+    assert http(500, {"error": f"no {KEY}"}).message == "no [redacted]"
+    in_stream = stream_failure(ENDPOINT, {"error": {"message": "a\tb"}})
+    assert (in_stream.message, pickle.loads(pickle.dumps(in_stream)).message) == ("a\tb", "a\tb")
+
+
+@pytest.mark.parametrize("frame", ['"no\\nslot"', {"error": "no\nslot"}])
+def test_words_alone_are_the_message(frame: Any) -> None:
+    error = stream_failure(ENDPOINT, frame)
+    assert error.message == "no\nslot"
+    assert str(error).endswith("failed in the stream: no\\nslot")
+
+
 def test_a_long_message_is_cut_and_the_body_kept() -> None:
     error = http(500, {"error": {"message": "x" * 600}})
     assert str(error) == "openai answered 500: " + "x" * 500
