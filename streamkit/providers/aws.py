@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -19,15 +20,22 @@ from urllib.parse import quote, urlsplit
 
 from typing_extensions import override
 
-from streamkit.errors import AuthenticationError, ConfigurationError, ProviderError
+from streamkit.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ProtocolError,
+    ProviderError,
+)
 from streamkit.extras import require
 from streamkit.process import generation
 from streamkit.providers.base import Endpoint
 from streamkit.providers.details import printable
 from streamkit.providers.dialect import parse_object
 from streamkit.providers.failure import http_failure
+from streamkit.providers.shape import as_object
 from streamkit.request import Request, Secret
 from streamkit.wire.eventstream import BinaryEvent
+from streamkit.wire.jsontext import parse
 
 __all__ = ["EVENT_STREAM", "Signer", "authorized", "aws_failure", "model_path", "problem_of"]
 
@@ -144,9 +152,13 @@ class Signer:
 def aws_failure(
     endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes
 ) -> ProviderError:
-    """An HTTP error of AWS, whose type stands in a header: ``ValidationException:http://...``."""
+    """
+    An HTTP error of AWS. Its type stands in a header, ``ValidationException:http://...``, or else
+    in the body's ``__type``, ``com.amazon.coral.validate#ValidationException``.
+    """
     error = http_failure(endpoint, status, headers, body)
-    name = headers.get("x-amzn-errortype", "").partition(":")[0]
+    name = headers.get("x-amzn-errortype") or _type_in(error.body or "")
+    name = name.rpartition("#")[2].partition(":")[0]
     if name and not error.type:
         error.type = printable(name, 100)
     return error
@@ -170,6 +182,13 @@ def problem_of(event: BinaryEvent) -> dict[str, Any] | None:
         message = str(headers.get(":error-message", ""))
         return {"error": {"type": str(headers.get(":error-code", "")), "message": message}}
     return None
+
+
+def _type_in(body: str) -> str:
+    said = None
+    with suppress(ProtocolError):  # no JSON
+        said = as_object(parse(body)).get("__type")
+    return said if isinstance(said, str) else ""
 
 
 def _region(endpoint: Endpoint) -> str:

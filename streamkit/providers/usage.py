@@ -119,6 +119,8 @@ def read_usage(raw: dict[str, Any], places: Places) -> Usage:
             for key in path:
                 value = value.get(key) if value.__class__ is dict else None
             # Not isinstance: true is no count, and some services send usage with each delta.
+            if value.__class__ is float and value.is_integer():
+                value = int(value)  # 5.0: to Cohere's SDK (7.3) counts are floats
             if value.__class__ is int and value >= 0:
                 counts[field] = value
                 break

@@ -332,10 +332,18 @@ def test_an_exception_that_is_no_json_and_an_error_event_are_told_too() -> None:
         ({"x-amzn-errortype": "ThrottlingException:http://internal.amazon.com/x"},
          b'{"message":"Slow down"}', "ThrottlingException", "Slow down"),
         ({}, b'{"Message":"Not your model"}', None, "Not your model"),
+        ({}, b'{"__type":"ThrottlingException","message":"No"}', "ThrottlingException", "No"),
+        ({}, b'{"__type":"com.amazon.coral#ThrottlingException:http://x","message":"No"}',
+         "ThrottlingException", "No"),
+        ({"x-amzn-errortype": "ServiceQuotaExceededException"},
+         b'{"__type":"ThrottlingException","message":"No"}', "ServiceQuotaExceededException", "No"),
+        ({}, b'{"__type":5,"message":"No"}', None, "No"),
+        ({}, b'["__type"]', None, "__type"),
+        ({}, b'{"__type":"x', None, '{"__type":"x'),
         ({"x-amzn-requestid": "r-1"}, b"", None, "Too Many Requests (request r-1)"),
     ],
 )  # fmt: skip
-def test_an_http_error_names_its_type_in_a_header(
+def test_an_http_error_names_its_type_in_a_header_or_its_body(
     headers: Any, body: bytes, kind: str | None, message: str
 ) -> None:
     error = BedrockConverse(ENDPOINT).error(429, headers, body)

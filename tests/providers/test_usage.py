@@ -34,6 +34,10 @@ from streamkit.providers.usage import (
         (CHAT, {"prompt_tokens_details": None, "prompt_cache_hit_tokens": 9},
          Usage(cached_input_tokens=9)),
         (CHAT, {"prompt_tokens": "5", "completion_tokens": True, "total_tokens": -1}, Usage()),
+        (COHERE, {"tokens": {"input_tokens": 5.0, "output_tokens": -0.0}}, Usage(5, 0)),
+        (MESSAGES, {"input_tokens": 5.5, "output_tokens": float("nan"),
+                    "cache_read_input_tokens": float("inf"),
+                    "cache_creation_input_tokens": -5.0}, Usage()),
         (MESSAGES, {"input_tokens": 1, "output_tokens": 2, "cache_read_input_tokens": 3,
                     "cache_creation_input_tokens": 4,
                     "output_tokens_details": {"thinking_tokens": 5}},
@@ -55,7 +59,9 @@ from streamkit.providers.usage import (
 def test_counts_are_found_and_nothing_is_made_up(
     places: Places, raw: dict[str, Any], expected: Usage
 ) -> None:
-    assert read_usage(raw, places) == expected
+    usage = read_usage(raw, places)
+    assert usage == expected
+    assert "." not in repr(usage)  # whole, whatever form they came in
 
 
 @pytest.mark.parametrize(
