@@ -124,7 +124,7 @@ class AnthropicMessages(MessagesReader):
         for index, block in enumerate(blocks):
             if isinstance(block, dict):
                 chunks += self._start_block(index, block)
-                chunks += self._told(self._server.stop(index))
+                chunks += self._stop_block(index)
         chunks += self._merge_usage(message.get("usage"))
         self._finish(message.get("stop_reason"), chunks)
         self.finished = True

@@ -18,10 +18,11 @@ from typing_extensions import override
 from streamkit.chunk import Chunk
 from streamkit.providers.anthropic_blocks import ServerBlocks
 from streamkit.providers.base import Endpoint
+from streamkit.providers.calls import OpenCall
 from streamkit.providers.events import EventDialect
 from streamkit.providers.shape import as_index, as_list, as_object
 from streamkit.providers.usage import MESSAGES, read_usage
-from streamkit.wire.jsontext import encode, parse
+from streamkit.wire.jsontext import encode
 from streamkit.wire.surrogates import clean, clean_deep
 
 if TYPE_CHECKING:
@@ -52,20 +53,23 @@ class MessagesReader(EventDialect):
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint)
         self._server = ServerBlocks()
+        #: Block -> its call and the input its start gave, which counts if no other streams in.
+        self._given: dict[int | None, tuple[OpenCall, str]] = {}
 
     @override
     def flush(self) -> list[Chunk]:
-        """What the service did in blocks that did not end."""
-        return self._told(self._server.stop_all())
+        """What blocks that did not end still held."""
+        chunks = self._told(self._server.stop_all())
+        for index in list(self._given):
+            chunks += self._stop_block(index)
+        return chunks
 
     @override
     def _read_odd(self, event: Event) -> list[Chunk]:
-        """As elsewhere, but without an end mark: nothing but message_stop makes a message whole."""
-        data = event.data.strip()
-        if event.event == "error":
-            raise self._failure(data)
-        frame = parse(data) if data else None
-        return self._read(frame) if isinstance(frame, dict) else []
+        """As elsewhere, but the end mark says nothing: only message_stop makes a message whole."""
+        if event.event != "error" and event.data.lstrip().startswith("[DONE]"):
+            return []
+        return super()._read_odd(event)
 
     @override
     def _read(self, frame: dict[str, Any]) -> list[Chunk]:
@@ -86,7 +90,7 @@ class MessagesReader(EventDialect):
             self._finish(as_object(frame.get("delta")).get("stop_reason"), chunks)
             return chunks
         if kind == "content_block_stop":
-            return self._told(self._server.stop(index))
+            return self._stop_block(index)
         if kind == "message_stop":
             self.finished = True
             return self.flush()
@@ -94,12 +98,15 @@ class MessagesReader(EventDialect):
 
     def _start_block(self, index: int | None, block: dict[str, Any]) -> list[Chunk]:
         """A block's beginning, which in a whole answer is all of it."""
-        kind, chunks = block.get("type"), self._told(self._server.start(index, block))
+        chunks = self._stop_block(index)  # one that never ended makes room
+        chunks += self._told(self._server.start(index, block))
+        kind = block.get("type")
         if kind == "tool_use":
             call = self._calls.open(index)
             call.learn(id=block.get("id"), name=block.get("name"))
-            given = block.get("input")  # full at the start only in programmatic calls
-            chunks.append(self._call_chunk(call, encode(given) if given else ""))
+            chunks.append(self._call_chunk(call, ""))
+            if given := block.get("input"):  # full at the start only in programmatic calls
+                self._given[index] = call, encode(given)
         elif kind == "redacted_thinking":
             redacted = {"redacted": clean_deep(block.get("data"))}
             chunks.append(self._chunk("", "reasoning", redacted))
@@ -113,13 +120,23 @@ class MessagesReader(EventDialect):
                 chunks += self._read_delta(index, delta)
         return chunks
 
+    def _stop_block(self, index: int | None) -> list[Chunk]:
+        """A block's end, whichever kind it is of."""
+        chunks = self._told(self._server.stop(index))
+        if held := self._given.pop(index, None):
+            chunks.append(self._call_chunk(*held))
+        return chunks
+
     def _read_delta(self, index: int | None, delta: dict[str, Any]) -> list[Chunk]:
         kind = delta.get("type")
         if self._server.add(index, delta):
             return []
         if kind == "input_json_delta":
             call, fragment = self._calls.get(index), _string(delta.get("partial_json"))
-            return [self._call_chunk(call, fragment)] if call and fragment else []
+            if call is None or not fragment:
+                return []
+            self._given.pop(index, None)
+            return [self._call_chunk(call, fragment)]
         if kind == "thinking_delta":
             thinking = _string(delta.get("thinking"))
             return [self._chunk(thinking, "reasoning")] if thinking else []

@@ -126,6 +126,13 @@ class CohereChat(EventDialect):
         return chunks
 
     @override
+    def _read_odd(self, event: Event) -> list[Chunk]:
+        """As elsewhere, but the end mark says nothing: only message-end makes an answer whole."""
+        if event.event != "error" and event.data.lstrip().startswith("[DONE]"):
+            return []
+        return super()._read_odd(event)
+
+    @override
     def _read(self, frame: dict[str, Any]) -> list[Chunk]:
         if _is_error(frame):
             raise self._failure(frame)

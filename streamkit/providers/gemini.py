@@ -101,7 +101,7 @@ class Gemini(FrameReader):
         One frame -> its chunks.
 
         Raises:
-            ProviderError: The frame is an error.
+            ProviderError: The frame is an error; one that came with content waits in ``failure``.
             ProtocolError: The event is not JSON.
         """
         data = event.data

@@ -56,16 +56,29 @@ class FrameReader(PartReader):
         return self._report()
 
     def _read_odd(self, event: Event) -> list[Chunk]:
-        """What is no plain frame: blank data, an error event, a frame in a list of its own."""
+        """What is no plain frame: an error event, blank data, an end mark, a list of frames."""
         data = event.data.strip()
         if event.event == "error":
             raise self._failure(data)
-        frame = parse(data) if data else None
-        frames = frame if isinstance(frame, list) else [frame]
-        return [chunk for one in frames if isinstance(one, dict) for chunk in self._read(one)]
+        if not data or data.startswith("[DONE]"):  # gateways append it; it ends nothing here
+            return []
+        frame = parse(data)
+        chunks: list[Chunk] = []
+        for one in as_objects(frame if isinstance(frame, list) else [frame]):
+            chunks += self._read(one, alone=not chunks)
+            if self.failure is not None:
+                break
+        return chunks
 
-    def _read(self, frame: dict[str, Any]) -> list[Chunk]:
-        if frame.get("error"):
+    def _read(self, frame: dict[str, Any], *, alone: bool = True) -> list[Chunk]:
+        """
+        Any frame; ``alone`` says that no chunks of its event are held that an error would cost.
+
+        Raises:
+            ProviderError: The frame is an error and nothing else; else the error is in ``failure``.
+        """
+        failed = frame.get("error")
+        if failed and alone and not (frame.get("candidates") or frame.get("usageMetadata")):
             raise self._failure(frame)
         version = frame.get("modelVersion")
         if version and isinstance(version, str):
@@ -83,9 +96,12 @@ class FrameReader(PartReader):
                 self._read_candidate(candidate, chunks)
                 finish = reason or finish
         self._note(frame)
-        if finish or self.finish_reason or self.blocked or not self._counted:
+        if finish or self.finish_reason or self.blocked or failed or not self._counted:
             chunks += self._report()
         self._finish(finish, chunks)
+        if failed:
+            self.failure = self._failure({"error": failed})
+            self.finished = True
         return chunks
 
     def _read_feedback(self, feedback: Any) -> None:

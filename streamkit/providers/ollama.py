@@ -65,7 +65,7 @@ class OllamaChat(Dialect):
         One line -> its chunks.
 
         Raises:
-            ProviderError: The line is an error.
+            ProviderError: The line is an error; one that came with content waits in ``failure``.
             ProtocolError: The line is not JSON.
         """
         frame = parse(event)
@@ -121,8 +121,6 @@ class OllamaChat(Dialect):
         return frame.get("message")
 
     def _read(self, frame: dict[str, Any]) -> list[Chunk]:
-        if frame.get("error"):
-            raise self._failure(frame)
         self._identify(frame.get("model"), None)
         chunks: list[Chunk] = []
         message = self._message(frame)
@@ -135,6 +133,11 @@ class OllamaChat(Dialect):
             details = {name: frame[name] for name in _DETAILS if frame.get(name) is not None}
             chunks += self._report_usage(read_usage(frame, OLLAMA), details)
             self._finish(frame.get("done_reason"), chunks)
+        if error := frame.get("error"):
+            if not chunks:
+                raise self._failure(frame)
+            self.failure = self._failure({"error": error})
+            self.finished = True
         return chunks
 
     def _read_message(self, message: dict[str, Any], chunks: list[Chunk]) -> None:

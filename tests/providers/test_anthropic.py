@@ -153,9 +153,37 @@ def test_tool_calls_are_numbered_apart_from_their_blocks() -> None:
     assert chunks[3].metadata == {"index": 1, "id": "t2", "name": "now"}
 
 
-def test_input_that_is_full_at_the_start_is_the_arguments() -> None:
-    _, chunks = fed(start(0, type="tool_use", id="t", name="f", input={"x": "é"}))
-    assert shown(chunks) == [("tool_call", '{"x": "é"}')]
+@pytest.mark.parametrize("end", [stop(0), STOP, start(0, type="text", text="")])
+def test_input_that_is_full_at_the_start_is_the_arguments_once_the_block_ends(end: Any) -> None:
+    begin = start(0, type="tool_use", id="t", name="f", input={"x": "é"})
+    dialect, chunks = fed(begin, delta(0, "input_json_delta", partial_json=""))
+    assert shown(chunks) == [("tool_call", "")]
+    (rest,) = dialect.feed(event(end))
+    assert (rest.kind, rest.content) == ("tool_call", '{"x": "é"}')
+    assert rest.metadata == chunks[0].metadata == {"index": 0, "id": "t", "name": "f"}
+    assert dialect.flush() == []
+
+
+def test_the_end_mark_that_gateways_append_ends_nothing_and_breaks_nothing() -> None:
+    dialect, chunks = fed(delta(0, "text_delta", text="a"), "[DONE]", " [DONE] ")
+    assert (shown(chunks), dialect.finished) == ([("text", "a")], False)
+    dialect, chunks = fed(STOP, "[DONE]")
+    assert (chunks, dialect.finished) == ([], True)
+
+
+def test_input_that_streams_in_replaces_that_of_the_start() -> None:
+    dialect, chunks = fed(
+        start(0, type="tool_use", id="t", name="f", input={"x": 1}),
+        start(1, type="tool_use", id="u", name="g", input={"y": 1}),
+        delta(0, "input_json_delta", partial_json=""),
+        delta(0, "input_json_delta", partial_json='{"x": '),
+        delta(0, "input_json_delta", partial_json="2}"),
+        stop(0),
+    )
+    assert [(c.content, c.metadata["id"]) for c in chunks] == [
+        ("", "t"), ("", "u"), ('{"x": ', "t"), ("2}", "t"),
+    ]  # fmt: skip
+    assert [(c.content, c.metadata["id"]) for c in dialect.flush()] == [('{"y": 1}', "u")]
 
 
 @pytest.mark.parametrize("kind", ["server_tool_use", "mcp_tool_use"])
@@ -301,7 +329,8 @@ def test_a_whole_message_is_read() -> None:
     assert chunks is not None
     assert shown(chunks) == [
         ("reasoning", "hm"), ("reasoning", ""), ("text", "Hi"), ("citation", ""),
-        ("text", ""), ("text", ""), ("text", ""), ("tool_call", '{"a": 1}'), ("usage", ""),
+        ("text", ""), ("text", ""), ("text", ""), ("tool_call", ""), ("tool_call", '{"a": 1}'),
+        ("usage", ""),
     ]  # fmt: skip
     assert [list(chunk.metadata) for chunk in chunks[4:7]] == [
         ["server_tool"], ["server_tool_result"], ["compaction"],

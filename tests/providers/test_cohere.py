@@ -261,12 +261,19 @@ def test_events_that_hold_nothing_give_nothing(frame: Any) -> None:
     assert fed(frame)[1] == []
 
 
-def test_blank_data_is_skipped_and_the_end_mark_ends() -> None:
-    dialect = CohereChat(ENDPOINT)
-    assert dialect.feed(Event("message", " ")) == []
-    assert not dialect.finished
+def test_the_end_mark_ends_nothing_before_message_end_nor_after_it() -> None:
+    dialect, _ = fed(event("content-delta", content={"text": "a"}))
     assert dialect.feed(Event("message", "[DONE]")) == []
-    assert dialect.finished
+    assert not dialect.finished
+    dialect, _ = fed(end(finish_reason="COMPLETE"))
+    assert dialect.feed(Event("message", "[DONE]")) == []
+    assert (dialect.finished, dialect.finish_reason) == (True, "COMPLETE")
+
+
+def test_counts_may_be_floats() -> None:
+    usage = {"tokens": {"input_tokens": 5.0, "output_tokens": 7.5}}
+    _, (chunk,) = fed(end(usage=usage))
+    assert chunk.metadata == {"usage": Usage(5), "details": usage}
 
 
 def test_what_is_not_json_is_a_protocol_error() -> None:

@@ -317,12 +317,44 @@ def test_data_that_is_no_json_is_refused() -> None:
 UNAVAILABLE = {"error": {"code": 503, "message": "Busy.", "status": "UNAVAILABLE"}}
 
 
-@pytest.mark.parametrize("data", [UNAVAILABLE, [UNAVAILABLE], text("a") | UNAVAILABLE])
+@pytest.mark.parametrize("data", [UNAVAILABLE, [UNAVAILABLE], {"candidates": []} | UNAVAILABLE])
 def test_an_error_in_the_stream_is_raised(data: Any) -> None:
     with pytest.raises(Overloaded, match=r"Busy\.") as caught:
         fed(text("a"), json.dumps(data))
     error = caught.value
     assert (error.code, error.type, error.retryable) == (503, "UNAVAILABLE", True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [text("b") | UNAVAILABLE, [text("b"), UNAVAILABLE, text("c")], [text("b") | UNAVAILABLE]],
+)
+def test_an_error_that_comes_with_content_waits_for_it(data: Any) -> None:
+    dialect, chunks = fed(text("a"), json.dumps(data))
+    assert [chunk.content for chunk in chunks] == ["a", "b"]
+    assert isinstance(dialect.failure, Overloaded)
+    assert str(dialect.failure) == "gemini failed in the stream: Busy. (code 503)"
+    assert dialect.finished
+
+
+def test_an_error_that_comes_with_counts_waits_for_them() -> None:
+    few, more = ({"usageMetadata": {"promptTokenCount": n}} for n in (3, 4))
+    dialect, chunks = fed(text("a") | few, more | UNAVAILABLE)
+    assert [chunk.metadata.get("usage") for chunk in chunks] == [None, Usage(3), Usage(4)]
+    assert isinstance(dialect.failure, Overloaded)
+
+
+def test_a_whole_answer_may_hold_an_error_too() -> None:
+    dialect = Gemini(ENDPOINT)
+    chunks = dialect.whole(json.dumps(text("a") | UNAVAILABLE).encode())
+    assert [chunk.content for chunk in chunks or ()] == ["a"]
+    assert isinstance(dialect.failure, Overloaded)
+
+
+def test_the_end_mark_that_gateways_append_ends_nothing() -> None:
+    dialect, chunks = fed(text("a"), "[DONE]", text("b"), " [DONE]\t")
+    assert [chunk.content for chunk in chunks] == ["a", "b"]
+    assert (dialect.finished, dialect.finish_reason) == (False, None)
 
 
 def test_an_event_named_error_is_raised() -> None:

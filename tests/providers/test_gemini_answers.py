@@ -51,7 +51,10 @@ def ended(local_provider: Callable[..., LocalProvider]) -> Callable[..., Any]:
     [
         ("sse", SSE + json.dumps(FAILURE, indent=2).encode()),
         ("sse", SSE + b"data: " + json.dumps(FAILURE).encode() + b"\r\n\r\n"),
+        ("sse", b"data: " + json.dumps(HELLO | FAILURE).encode() + b"\r\n\r\n" + SSE),
+        ("sse", b"data: " + json.dumps([HELLO, FAILURE, HELLO]).encode() + b"\r\n\r\n"),
         ("array", ARRAY + json.dumps(FAILURE, indent=2).encode() + b"\n]"),
+        ("array", b"[" + json.dumps(HELLO | FAILURE).encode() + b"]"),
         ("array", ARRAY + b"[" + json.dumps(FAILURE).encode() + b"]"),
     ],
 )

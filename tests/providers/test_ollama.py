@@ -187,6 +187,14 @@ def test_an_error_line_is_raised() -> None:
         fed(line(content="x"), {"error": "out of memory"})
 
 
+@pytest.mark.parametrize("end", [False, True])
+def test_an_error_that_comes_with_content_waits_for_it(end: bool) -> None:
+    dialect, chunks = fed(line(content="x"), line(end, content="y") | {"error": "out of memory"})
+    assert shown(chunks)[:2] == [("text", "x"), ("text", "y")]
+    assert str(dialect.failure) == "ollama failed in the stream: out of memory"
+    assert dialect.finished
+
+
 def test_what_is_not_json_is_a_protocol_error() -> None:
     with pytest.raises(ProtocolError):
         OllamaChat(ENDPOINT).feed("{oops")

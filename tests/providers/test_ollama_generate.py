@@ -120,7 +120,14 @@ def test_lines_that_hold_nothing_give_nothing(frame: Any) -> None:
 
 def test_an_error_line_is_raised() -> None:
     with pytest.raises(ProviderError, match=r"^ollama failed in the stream: out of memory$"):
-        fed(line(response="x"), line(response="y", error="out of memory"))
+        fed(line(response="x"), line(error="out of memory"))
+
+
+def test_an_error_that_comes_with_text_waits_for_it() -> None:
+    dialect, chunks = fed(line(response="x"), line(response="y", error="out of memory"))
+    assert shown(chunks) == [("text", "x"), ("text", "y")]
+    assert str(dialect.failure) == "ollama failed in the stream: out of memory"
+    assert dialect.finished
 
 
 def test_a_whole_answer_is_read() -> None:
