@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from streamkit import Usage
+from streamkit.providers.details import printable
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "recordings"
 COUNTS = (
@@ -121,4 +122,6 @@ def check_words(error: Any, expected: Mapping[str, Any]) -> None:
     """What a provider's error says."""
     assert (error.type, error.code) == (expected["type"], expected["code"])
     assert error.status == expected["status"]
-    assert (expected["message"] or "")[:500] in str(error)
+    assert error.message == (expected["message"] or None)
+    if error.message:
+        assert printable(error.message, 500) in str(error)

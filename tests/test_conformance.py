@@ -29,6 +29,7 @@ from recorded import (
 from streamkit import (
     AuthenticationError,
     Client,
+    ContentBlocked,
     InvalidRequest,
     Overloaded,
     ProviderError,
@@ -49,6 +50,7 @@ OUTCOMES = {
     "length": "length",
     "tool_calls": "tool_calls",
     "content_filter": "content_filter",
+    "refusal": "refused",
 }
 CLASSES = {401: AuthenticationError, 403: AuthenticationError, 429: RateLimited}
 #: How the bytes are cut, and the mode; managed does nothing for bytes that buffered does not.
@@ -158,12 +160,36 @@ def blocked(want: dict[str, Any]) -> bool:
 
 
 def outcome_of(want: dict[str, Any]) -> str:
+    """The finish reason decides; only one that says no more than stop leaves it to what came."""
     if blocked(want):
         return "content_filter"
-    if want["refusal"]:
+    kind = want["finish_class"] or "stop"
+    if kind in ("stop", "other") and want["tool_calls"]:
+        return "tool_calls"
+    if kind == "stop" and want["refusal"]:
         return "refused"
-    outcome = OUTCOMES.get(want["finish_class"], "completed")
-    return "tool_calls" if outcome == "completed" and want["tool_calls"] else outcome
+    return OUTCOMES.get(kind, "completed")
+
+
+@pytest.mark.parametrize(
+    ("members", "outcome"),
+    [
+        ({}, "completed"),
+        ({"refusal": "no"}, "refused"),
+        ({"finish_class": None, "refusal": "no"}, "refused"),
+        ({"finish_class": "refusal"}, "refused"),
+        ({"finish_class": "length", "refusal": "no"}, "length"),
+        ({"finish_class": "content_filter", "refusal": "no"}, "content_filter"),
+        ({"tool_calls": [{}]}, "tool_calls"),
+        ({"finish_class": "other", "tool_calls": [{}]}, "tool_calls"),
+        ({"finish_class": "pause", "tool_calls": [{}]}, "completed"),
+        ({"finish_class": "length", "tool_calls": [{}]}, "length"),
+    ],
+)
+def test_outcomes_follow_the_finish_reason_first(members: dict[str, Any], outcome: str) -> None:
+    assert (
+        outcome_of({"finish_class": "stop", "refusal": "", "tool_calls": [], **members}) == outcome
+    )
 
 
 def check_counts(stream: Stream, chunks: list[Any]) -> None:
@@ -179,11 +205,24 @@ def test_a_recorded_http_error_is_raised_with_what_the_service_said(
     hear: Callable[..., Heard], entry: dict[str, Any], how: str
 ) -> None:
     stream, chunks, error = hear(entry, how, "buffered")
-    status = entry["status"]
-    assert type(error) is CLASSES.get(status, Overloaded if status >= 500 else InvalidRequest)
+    assert type(error) is class_of(entry["status"], entry["expected"]["error"])
     assert isinstance(error, ProviderError)
     check_words(error, entry["expected"]["error"])
     assert error.body == body_of(entry).decode()
     assert chunks == []
     assert error.partial is None
     assert stream.outcome == "provider_error"
+
+
+def class_of(status: int, said: Mapping[str, Any]) -> type[ProviderError]:
+    """A prompt that was refused for its content has a class of its own, whatever the status."""
+    if "content_filter" in (said["code"], said["type"]):
+        return ContentBlocked
+    return CLASSES.get(status, Overloaded if status >= 500 else InvalidRequest)
+
+
+def test_the_class_of_an_error_is_that_of_its_status_unless_it_is_of_the_filter() -> None:
+    said = {"code": None, "type": None}
+    kinds = [class_of(status, said) for status in (400, 401, 429, 500)]
+    assert kinds == [InvalidRequest, AuthenticationError, RateLimited, Overloaded]
+    assert class_of(400, {**said, "code": "content_filter"}) is ContentBlocked

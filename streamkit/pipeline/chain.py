@@ -78,7 +78,11 @@ class Head:
             return []
         chunks = self._read(lambda _: self._decoder.flush(), b"")
         if self.error is None:
-            chunks += self.provider.flush()
+            try:
+                chunks += self.provider.flush()
+            except StreamkitError as error:
+                self.error = error
+        self.error = self.error or self.provider.failure
         return chunks
 
     def _read(self, events: Any, data: bytes) -> list[Chunk]:
@@ -91,7 +95,8 @@ class Head:
                     break  # whatever follows the terminal event is not the answer
         except StreamkitError as error:
             self.error = error
-        self.error = self.error or self.provider.failure
+        if self.provider.finished:
+            self.error = self.error or self.provider.failure
         return chunks
 
     def _begin(self, data: bytes) -> bytes:

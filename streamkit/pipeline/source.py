@@ -191,7 +191,11 @@ class HttpFeed:
             data = self._stream.read()
         except StreamkitError as failure:
             self._redactor.error(failure)
-            raise
+            held = self._provider.failure
+            if held is None:
+                raise
+            # The service had said what is wrong, and was only given time to say more.
+            raise self._redactor.error(held) from failure
         if data:
             self.received += len(data)
             return self._head.feed(data)

@@ -71,8 +71,8 @@ class Provider(Protocol, Generic[E]):
     non-empty ones. ``terminal_is_complete`` says what that event is worth without a finish reason:
     whether it makes an answer complete by itself, or only one that has content. ``blocked`` is why
     the service refused the prompt under status 200, which ends an answer without a finish reason.
-    ``failure`` is an error that came in one event with content, usage or a finish reason: set with
-    ``finished``, and raised once the chunks of that event are delivered.
+    ``failure`` is an error that waits: for the chunks of its event, set with ``finished``; or for
+    what the next event says of it, and then it counts at the end of the body as well.
     """
 
     endpoint: Endpoint

@@ -27,12 +27,13 @@ class OpenCall:
     Thread safety: **confined**.
     """
 
-    __slots__ = ("closed", "id", "index", "name")
+    __slots__ = ("begun", "closed", "id", "index", "name")
 
     def __init__(self, index: int) -> None:
         self.index = index
         self.id = ""
         self.name = ""
+        self.begun = False  # some of the arguments came
         self.closed = False  # the arguments so far end as an object does
 
     def learn(self, *, id: Any = None, name: Any = None, arguments: str = "") -> None:
@@ -40,19 +41,24 @@ class OpenCall:
         self.id = self.id or word(id)
         self.name = self.name or word(name)
         if said := arguments.rstrip():
+            self.begun = True
             self.closed = said.endswith("}")
 
     def is_over(self, id: str, name: str, arguments: str) -> bool:
         """
         Whether a fragment with this name, in this call's place, begins another call.
 
-        A second id does. Without one it takes arguments that look complete, and then another name
-        or a second object: no JSON text has ``}{`` outside of its strings.
+        A second id does, unless the name is the same and the arguments are under way: some
+        services make a new id for each fragment. Without one it takes arguments that look complete,
+        and then another name or a second object: no JSON text has ``}{`` outside of its strings.
         """
-        if id and self.id:
-            return id != self.id
         renamed = bool(self.name) and name != self.name
-        return self.closed and (renamed or arguments.lstrip().startswith("{"))
+        anew = arguments.lstrip().startswith("{")
+        if not (id and self.id):
+            return self.closed and (renamed or anew)
+        if id == self.id:
+            return False
+        return renamed or not self.begun or (self.closed and (anew or not arguments.strip()))
 
     def metadata(self) -> dict[str, Any]:
         """What a ``tool_call`` chunk carries beside the fragment."""

@@ -15,7 +15,6 @@ from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
 from streamkit.providers.chat_parts import convert_parts
 from streamkit.providers.openai import OpenAIChat
-from streamkit.providers.shape import as_objects
 from streamkit.request import Call
 from streamkit.wire.surrogates import clean_deep
 
@@ -46,19 +45,36 @@ class MistralChat(OpenAIChat):
         return body
 
     @override
-    def _read_delta(self, delta: dict[str, Any], chunks: list[Chunk]) -> None:
-        super()._read_delta(delta, chunks)
-        for part in _references(delta, "content"):
-            chunks.append(self._chunk("", "citation", {"citation": clean_deep(part)}))
+    def _read_content(self, content: Any, chunks: list[Chunk]) -> None:
+        for run in _split(content) if isinstance(content, list) else (content,):
+            if isinstance(run, dict) and run.get("type") in _REFERENCES:
+                chunks.append(self._chunk("", "citation", {"citation": clean_deep(run)}))
+            else:
+                super()._read_content(run, chunks)
 
 
-def _references(holder: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
-    """What a list of parts rests on, and the lists of thinking in it."""
-    for part in as_objects(holder.get(name)):
-        if part.get("type") in _REFERENCES:
-            yield part
-        elif part.get("type") == "thinking" and name == "content":
-            yield from _references(part, "thinking")
+def _split(parts: list[Any], *, nested: bool = False) -> Iterator[Any]:
+    """
+    A list of parts -> each reference alone, and between them the lists of the others, in order.
+
+    Thinking is such a list too, and may hold references of its own.
+    """
+    run: list[Any] = []
+    for part in parts:
+        kind = part.get("type") if isinstance(part, dict) else None
+        inner = part.get("thinking") if kind == "thinking" and not nested else None
+        if kind in _REFERENCES:
+            yield from (run, part)
+            run = []
+        elif isinstance(inner, list):
+            yield run
+            for piece in _split(inner, nested=True):
+                alone = isinstance(piece, dict)
+                yield piece if alone else [{"type": kind, "thinking": piece}]
+            run = []
+        else:
+            run.append(part)
+    yield run
 
 
 def _with_parameters(tool: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -137,6 +137,7 @@ class OpenAIChat(ChatReader):
             and not frame.get("error")
             and "x_groq" not in frame
             and "citations" not in frame
+            and "search_results" not in frame
         ):
             return [
                 Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model, self.response_id)

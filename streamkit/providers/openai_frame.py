@@ -11,7 +11,7 @@ from typing import Any
 from streamkit.providers.shape import as_list, as_object, as_objects
 from streamkit.providers.usage import CHAT, holds_more
 
-__all__ = ["details_of", "failed_part", "is_filtered", "sources_of", "usage_of"]
+__all__ = ["details_of", "failed_part", "flat_error", "is_filtered", "sources_of", "usage_of"]
 
 #: Top-level members that say how the answer was made: llama.cpp, LM Studio, Cerebras, Azure.
 _DETAILS = ("timings", "stats", "time_info", "latency_checkpoint")
@@ -23,6 +23,21 @@ def failed_part(frame: dict[str, Any]) -> dict[str, Any] | None:
         return frame
     extra = frame.get("x_groq")  # why Groq stopped the stream early
     return extra if isinstance(extra, dict) and extra.get("error") else None
+
+
+def flat_error(frame: dict[str, Any]) -> dict[str, Any] | None:
+    """
+    A frame that is an error without an ``error`` member; None where it is none.
+
+    >>> flat_error({"message": "too many", "code": 429}), flat_error({"detail": "Unauthorized"})
+    ({'message': 'too many', 'code': 429}, {'detail': 'Unauthorized'})
+
+    Source: WIRE_FORMATS.md section 16: Cerebras, Hugging Face, Mistral, Cloudflare.
+    """
+    if frame.get("choices") is not None:
+        return None
+    named = isinstance(frame.get("message"), str) and ("code" in frame or "type" in frame)
+    return frame if named or frame.get("detail") or frame.get("errors") else None
 
 
 def usage_of(frame: dict[str, Any]) -> dict[str, Any]:

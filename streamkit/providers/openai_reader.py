@@ -25,6 +25,7 @@ from streamkit.providers.openai_delta import (
 from streamkit.providers.openai_frame import (
     details_of,
     failed_part,
+    flat_error,
     is_filtered,
     sources_of,
     usage_of,
@@ -67,7 +68,7 @@ class ChatReader(EventDialect):
         Raises:
             ProviderError: The frame is an error and nothing else; else the error is in ``failure``.
         """
-        failed = failed_part(frame)
+        failed = failed_part(frame) or flat_error(frame)
         if failed and not frame.get("choices") and not usage_of(frame):
             raise self._failure(failed)
         self._identify(frame.get("model"), frame.get("id"))
@@ -141,8 +142,7 @@ class ChatReader(EventDialect):
             chunks.append(self._chunk(reasoning, "reasoning"))
         content = delta.get("content")
         if content:
-            for kind, text in runs_of(content):
-                chunks.append(self._chunk(text, kind))
+            self._read_content(content, chunks)
         if not says_more(delta):
             return
         for block in sealed_reasoning(delta):
@@ -162,9 +162,14 @@ class ChatReader(EventDialect):
         for call, fragment in read_fragments(delta, self._calls):
             chunks.append(self._call_chunk(call, fragment))
 
+    def _read_content(self, content: Any, chunks: list[Chunk]) -> None:
+        for kind, text in runs_of(content):
+            chunks.append(self._chunk(text, kind))
+
     def _read_executed(self, tool: dict[str, Any], chunks: list[Chunk]) -> None:
         call, result = executed_tool(tool)
-        if self._is_new("tool", call["index"]):
+        # Without a number it is told apart by what was asked.
+        if self._is_new("tool", call if call["index"] is None else call["index"]):
             chunks.append(self._chunk("", "text", {"server_tool": clean_deep(call)}))
         if result and self._is_new("result", result):
             chunks.append(self._chunk("", "text", {"server_tool_result": clean_deep(result)}))

@@ -70,8 +70,8 @@ class OpenAIResponses(ResponsesReader):
         its ``sequence_number``.
 
         Raises:
-            ProviderError: The event is an error. The one that ends a failed answer has its usage
-                too, and becomes ``failure`` instead.
+            ProviderError: The event is an error of a gateway. The service's own becomes ``failure``
+                and waits for the next event, which may be the failed answer with its usage.
             ProtocolError: The event is not JSON.
         """
         data = event.data
@@ -84,7 +84,8 @@ class OpenAIResponses(ResponsesReader):
         # Nearly every event of an answer; read without the questions asked of all others below.
         if frame.get("type") == "response.output_text.delta":
             text, id = frame.get("delta"), self.response_id
-            if text and text.__class__ is str:
+            place = frame.get("output_index"), frame.get("content_index")
+            if text and text.__class__ is str and place == self._flowing:
                 return [Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model, id)]
         return self._read(frame)
 

@@ -2,7 +2,8 @@
 The calls among the output items of a Responses answer, while their arguments stream in.
 
 Of a call the ended item is the truth, because some services send no deltas of its arguments, or
-one; what the deltas have said already is not said again.
+one; what the deltas have said already is not said again. Others give all of them at the start and
+then again as deltas, so what comes at the start waits for the end.
 
 Source: WIRE_FORMATS.md section 3.
 """
@@ -17,6 +18,8 @@ from streamkit.providers.openai_responses_items import CALLS, arguments_text
 
 __all__ = ["ItemCalls", "place_of"]
 
+Json = dict[str, Any]
+
 #: A call, and what is added to its arguments.
 Piece = tuple[OpenCall, str]
 
@@ -30,8 +33,9 @@ class ItemCalls:
 
     def __init__(self, calls: OpenCalls) -> None:
         self._calls = calls
-        #: Place -> the call there and the fragments of it so far; None for what is no call.
-        self._items: dict[Hashable, tuple[OpenCall, list[str]] | None] = {}
+        #: Place -> the call there, what its item said at the start, and the fragments of it so far;
+        #: None for what is no call.
+        self._items: dict[Hashable, tuple[OpenCall, Json, list[str]] | None] = {}
 
     def __contains__(self, place: Hashable) -> bool:
         """Whether an item has begun there, of whichever kind."""
@@ -41,9 +45,9 @@ class ItemCalls:
         """Whether the item that has begun there is a call."""
         return self._items.get(place) is not None
 
-    def begin(self, place: Hashable, item: dict[str, Any]) -> list[Piece]:
+    def begin(self, place: Hashable, item: Json) -> list[Piece]:
         """
-        An item begins, perhaps with arguments; one that is no call has no pieces.
+        An item begins; one that is no call has no pieces.
 
         Raises:
             LimitExceeded: It is one call more than an answer may have.
@@ -52,29 +56,49 @@ class ItemCalls:
         if item.get("type") not in CALLS:
             return []
         call = self._calls.open()
-        call.learn(id=item.get("call_id") or item.get("id"), name=item.get("name"))
-        fragment = arguments_text(item)
-        self._items[place] = call, [fragment]
-        return [(call, fragment)]
+        call.learn(id=item.get("call_id"), name=item.get("name"))
+        self._items[place] = call, item, []
+        return [(call, "")]
 
     def extend(self, place: Hashable, fragment: Any) -> list[Piece]:
         """A delta of the arguments; no piece where there is no call."""
         found = self._items.get(place)
         if found is None or not fragment or not isinstance(fragment, str):
             return []
-        call, fragments = found
+        call, _, fragments = found
         fragments.append(fragment)
         return [(call, fragment)]
 
-    def end(self, place: Hashable, arguments: str) -> list[Piece]:
-        """What the fragments have not said; where they said otherwise, they stay."""
+    def end(self, place: Hashable, source: Json, *, ended: bool = False) -> list[Piece]:
+        """
+        What has not been said: names, arguments. Where the fragments said otherwise, they stay.
+
+        Args:
+            source: The item, or the event that ends its arguments.
+            ended: Whether it is the item, after which nothing more is known.
+        """
         found = self._items.get(place)
         if found is None:
             return []
-        _, fragments = found
+        call, start, fragments = found
+        known = call.id, call.name
+        call.learn(id=source.get("call_id"), name=source.get("name"))
+        if ended:
+            call.learn(id=source.get("id") or start.get("id"))
+        full = arguments_text(source) or arguments_text(start)
         said = "".join(fragments)
         fragments[:] = [said]  # joined once, however often the end is told
-        return self.extend(place, arguments[len(said) :] if arguments.startswith(said) else "")
+        pieces = self.extend(place, full[len(said) :] if full.startswith(said) else "")
+        return pieces or ([(call, "")] if known != (call.id, call.name) else [])
+
+    def end_all(self) -> list[Piece]:
+        """The end of the answer: what the ends of its items have not said."""
+        return [
+            piece
+            for place, found in self._items.items()
+            if found is not None
+            for piece in self.end(place, found[1], ended=True)
+        ]
 
 
 def place_of(frame: dict[str, Any], id: Any) -> Hashable:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streamkit import InvalidRequest, Overloaded, ProviderError, RateLimited, RetryConfig
-from streamkit.testing import Headers, Raw, Text
+from streamkit.testing import Headers, Raw, Reset, Text
 
 USAGE = {"input_tokens": 5, "output_tokens": 6, "total_tokens": 11}
 
@@ -53,6 +53,39 @@ def test_a_response_that_failed_before_it_said_anything_is_asked_for_again(
     result = play(scripts=scripts, api="responses", mode=mode, retry=quick).result()
     assert result.text == "Whole"
     assert [attempt.number for attempt in result.attempts] == [1, 2]
+
+
+ANNOUNCED = {
+    "type": "error",
+    "error": {"type": "tokens", "code": "insufficient_quota", "message": "Used up"},
+}
+
+
+def test_the_failed_answer_behind_its_error_event_is_kept(
+    play: Any, quick: RetryConfig, mode: str
+) -> None:
+    stream = play(
+        body(ANNOUNCED, failed("insufficient_quota")), api="responses", mode=mode, retry=quick
+    )
+    with pytest.raises(RateLimited, match="Sorry") as caught:
+        stream.result()
+    assert caught.value.partial.usage.input_tokens == 5
+    assert (caught.value.partial.finish_reason, caught.value.type) == ("failed", None)
+
+
+@pytest.mark.parametrize("end", [[], [Reset()]], ids=["end", "reset"])
+def test_an_error_event_is_the_error_however_the_body_ends(
+    play: Any, quick: RetryConfig, mode: str, end: list[Any]
+) -> None:
+    said = {"type": "response.output_text.delta", "delta": "Half"}
+    script = [*body(said, ANNOUNCED), *end]
+    stream = play(scripts=[script, [Text("Whole")]], api="responses", mode=mode, retry=quick)
+    with pytest.raises(RateLimited, match="Used up") as caught:
+        stream.result()
+    error = caught.value
+    assert (error.code, error.message) == ("insufficient_quota", "Used up")
+    assert (error.partial.text, error.partial.finish_reason) == ("Half", None)
+    assert len(play.server.requests) == 1
 
 
 def test_a_response_that_failed_for_good_is_not(play: Any, quick: RetryConfig, mode: str) -> None:

@@ -141,3 +141,48 @@ def test_a_whole_answer_in_place_of_binary_events_meets_the_limit() -> None:
     assert read(head, b'{"a": "' + b"x" * 200, 10) == []
     assert type(head.error) is LimitExceeded
     assert provider.bodies == []
+
+
+class Holding(Reader):
+    """A provider whose failure waits for the next event, and whose end may fail."""
+
+    def __init__(self, *, at_flush: bool = False) -> None:
+        super().__init__(SSEDecoder)
+        self._at_flush = at_flush
+        self.failure: Any = None
+
+    def feed(self, event: Any) -> list[Chunk]:
+        self.finished = self.failure is not None
+        self.failure = self.failure or ProviderError("held")
+        return [Chunk(event.data)]
+
+    def flush(self) -> list[Chunk]:
+        if self._at_flush:
+            raise ProviderError("at the end")
+        return [Chunk("last")]
+
+
+@pytest.mark.parametrize("size", [None, 1])
+def test_a_failure_waits_for_the_event_that_finishes_the_answer(size: int | None) -> None:
+    head = Head(Holding(), Limits())
+    assert [c.content for c in read(head, b"data: a\n\n", size)[:1]] == ["a"]
+    head = Head(Holding(), Limits())
+    body = b"data: a\n\ndata: b\n\ndata: c\n\n"
+    assert [c.content for c in read(head, body, size)] == ["a", "b"]
+    assert str(head.error) == "held"
+
+
+def test_a_failure_counts_at_the_end_of_the_body_too() -> None:
+    provider = Holding()
+    head = Head(provider, Limits())
+    assert [c.content for c in head.feed(b"data: a\n\n")] == ["a"]
+    assert head.error is None
+    assert [c.content for c in head.flush()] == ["last"]
+    assert head.error is provider.failure
+
+
+def test_an_error_of_the_providers_end_waits_as_any_other() -> None:
+    head = Head(Holding(at_flush=True), Limits())
+    head.feed(b"data: a\n\n")
+    assert head.flush() == []
+    assert str(head.error) == "at the end"

@@ -128,3 +128,16 @@ def test_references_of_thinking_are_citations_too() -> None:
     chunks = MistralChat(MISTRAL).feed(Event("message", json.dumps(frame), "", None))
     assert [(c.kind, c.content) for c in chunks] == [("reasoning", "hm"), ("citation", "")]
     assert chunks[1].metadata["citation"] == reference
+
+
+def test_parts_keep_their_order() -> None:
+    texts = [{"type": "text", "text": text} for text in "abc"]
+    reference = {"type": "reference", "reference_ids": [3]}
+    thinking = {"type": "thinking", "thinking": [texts[0], reference, texts[1]]}
+    content = [texts[0], reference, texts[1], texts[2], thinking, texts[2]]
+    frame = {"choices": [{"index": 0, "delta": {"content": content}}]}
+    chunks = MistralChat(MISTRAL).feed(Event("message", json.dumps(frame), "", None))
+    assert [(c.kind, c.content) for c in chunks] == [
+        ("text", "a"), ("citation", ""), ("text", "bc"),
+        ("reasoning", "a"), ("citation", ""), ("reasoning", "b"), ("text", "c"),
+    ]  # fmt: skip

@@ -322,6 +322,18 @@ def test_a_tool_that_the_service_ran_is_told_once_and_then_what_came_of_it() -> 
     ]
 
 
+def test_tools_without_a_number_are_told_apart_by_what_was_asked() -> None:
+    one, other = ({"type": "search", "arguments": query} for query in ("{1}", "{2}"))
+    _, chunks = fed(*(delta(executed_tools=[tool]) for tool in (one, other, one, other)))
+    assert [tool["arguments"] for tool in noted(chunks, "server_tool")] == ["{1}", "{2}"]
+
+
+def test_search_results_beside_plain_text_are_read() -> None:
+    results = [{"url": "https://c"}]
+    _, chunks = fed(delta(content="x"), delta(content="y") | {"search_results": results})
+    assert noted(chunks, "citation") == results
+
+
 def test_log_probabilities_stand_in_the_metadata_of_their_text() -> None:
     frame = delta(content="x")
     frame["choices"][0]["logprobs"] = {"content": [{"token": "x", "logprob": -0.5}]}
@@ -445,6 +457,12 @@ TOOL_STREAMS = {
         [fragment(index=1, id="b", name="g", arguments="{")],
         [fragment(index=1, id="", name="g", arguments="2}")],
     ],
+    "another id with the name, in fragments": [
+        [fragment(index=0, id="a", name="f", arguments="{")],
+        [fragment(index=0, id="x", name="f", arguments="1")],
+        [fragment(index=0, id="y", name="f", arguments="}")],
+        [fragment(index=1, id="b", name="g", arguments="{2}")],
+    ],
     "id late": [
         [fragment(index=0, name="f", arguments="{")],
         [fragment(index=0, id="a", name="f", arguments="1}")],
@@ -488,6 +506,28 @@ def test_a_function_called_twice_without_ids_and_numbers_gives_two_calls() -> No
     whole = [fragment(index=0, name="f", arguments={"n": n}) for n in (1, 2)]
     _, chunks = fed(*(delta(tool_calls=[each]) for each in whole))
     assert calls(chunks) == [(0, "", "f", '{"n": 1}'), (1, "", "f", '{"n": 2}')]
+
+
+@pytest.mark.parametrize(
+    "fragments",
+    [
+        [("a", '{"x": {}'), ("b", "}")],
+        [("a", '{"x"'), ("b", ": {}"), ("c", ', "y": 1'), ("d", "}")],
+    ],
+)
+def test_ids_that_change_with_each_fragment_make_one_call(fragments: Any) -> None:
+    parts = [fragment(index=0, id=id, name="f", arguments=text) for id, text in fragments]
+    _, chunks = fed(*(delta(tool_calls=[part]) for part in parts))
+    assert calls(chunks) == [(0, "a", "f", "".join(text for _, text in fragments))]
+
+
+@pytest.mark.parametrize("texts", [("", ""), ("{}", "{}"), ("{}", "")])
+def test_calls_of_one_name_with_ids_of_their_own_at_one_index_are_two(texts: Any) -> None:
+    parts = [
+        fragment(index=0, id=i, name="f", arguments=t) for i, t in zip("ab", texts, strict=True)
+    ]
+    _, chunks = fed(*(delta(tool_calls=[part]) for part in parts))
+    assert calls(chunks) == [(0, "a", "f", texts[0]), (1, "b", "f", texts[1])]
 
 
 def test_each_fragment_is_a_chunk_even_without_arguments() -> None:
@@ -595,6 +635,14 @@ def test_times_without_usage_leave_the_counts_as_they_were() -> None:
          ProviderError, None, False),
         ([{"error": {"code": 503, "message": "gone"}}], "message", Overloaded, 503, True),
         ("plain text", "error", ProviderError, None, False),
+        ({"message": "many", "type": "too_many_requests_error", "param": "x", "code": 429},
+         "message", RateLimited, 429, True),
+        ({"message": "gone", "type": "server_error"}, "message", Overloaded, None, True),
+        ({"detail": "Unauthorized"}, "message", ProviderError, None, False),
+        ({"detail": [{"type": "missing", "loc": ["body"], "msg": "bad"}]}, "message",
+         ProviderError, None, False),
+        ({"errors": [{"code": 500, "message": "bad"}], "success": False}, "message",
+         Overloaded, 500, True),
     ],
 )  # fmt: skip
 def test_an_error_in_any_frame_is_raised(
@@ -607,6 +655,21 @@ def test_an_error_in_any_frame_is_raised(
     assert (caught.value.code, caught.value.retryable) == (code, retryable)
     assert caught.value.status is None
     assert str(caught.value).startswith("openai-compatible failed in the stream: ")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        {"message": "warming up"},
+        {"errors": [], "success": True},
+        {"detail": None},
+        {"message": {"role": "assistant"}, "code": 1},
+        delta(content="") | {"message": "hi", "code": 0, "detail": "hi", "errors": ["hi"]},
+    ],
+)
+def test_a_frame_that_may_be_no_error_is_none(frame: dict[str, Any]) -> None:
+    dialect, chunks = fed(frame)
+    assert (chunks, dialect.failure) == ([], None)
 
 
 GONE = {"error": {"code": 502, "message": "gone"}}

@@ -388,7 +388,7 @@ def test_lone_surrogates_do_not_reach_metadata() -> None:
         of("created", response={"id": "\ud83d", "model": "\ud83d"}),
         ended(usage={**USAGE, "note": "\ud83d"}),
     )
-    assert len(chunks) == 6
+    assert len(chunks) == 7
     for chunk in chunks:
         told = {name: value for name, value in chunk.metadata.items() if name != "usage"}
         json.dumps([told, chunk.model, chunk.id], ensure_ascii=False).encode()
@@ -397,26 +397,47 @@ def test_lone_surrogates_do_not_reach_metadata() -> None:
 # Errors.
 
 
-def test_the_flat_error_event_is_raised() -> None:
-    with pytest.raises(RateLimited, match="Slow down") as caught:
-        fed({"type": "error", "code": "rate_limit_exceeded", "message": "Slow down", "param": None})
-    assert (caught.value.code, caught.value.type) == ("rate_limit_exceeded", None)
-    assert caught.value.retryable
+SORRY = {"type": "server_error", "code": "server_error", "message": "Sorry"}
 
 
-def test_an_error_event_with_an_object_says_what_the_failed_answer_would_say() -> None:
+def test_the_flat_error_event_waits_for_the_next() -> None:
+    dialect, _ = fed(
+        {"type": "error", "code": "rate_limit_exceeded", "message": "Slow down", "param": None}
+    )
+    failure = dialect.failure
+    assert type(failure) is RateLimited
+    assert (failure.code, failure.type, failure.message) == (
+        "rate_limit_exceeded", None, "Slow down",
+    )  # fmt: skip
+    assert failure.retryable
+    assert (dialect.finished, dialect.finish_reason) == (False, None)
+
+
+@pytest.mark.parametrize("name", ["error", "message"])
+def test_the_failed_answer_behind_an_error_event_is_read_and_has_the_last_word(name: str) -> None:
     dialect = OpenAIResponses(ENDPOINT)
-    error = {"type": "server_error", "code": "server_error", "message": "Sorry"}
-    with pytest.raises(Overloaded, match="Sorry") as caught:
-        dialect.feed(event({"type": "error", "error": error}, "error"))
-    assert (caught.value.code, caught.value.type) == ("server_error", None)
-    assert dialect.finish_reason == "failed"
+    assert dialect.feed(event({"type": "error", "error": SORRY}, name)) == []
+    assert dialect.failure is not None
+    assert (dialect.failure.type, dialect.finished) == ("server_error", False)
+    error = {"code": "server_error", "message": "Sorry indeed"}
+    (usage,) = dialect.feed(event(ended("failed", error=error, usage=USAGE)))
+    assert usage.kind == "usage"
+    assert (dialect.failure.type, dialect.failure.message) == (None, "Sorry indeed")
+    assert (dialect.finish_reason, dialect.finished, dialect.model) == ("failed", True, "gpt-5-1")
 
 
-def test_without_a_code_the_type_of_an_error_stays() -> None:
-    with pytest.raises(Overloaded) as caught:
-        fed({"type": "error", "error": {"type": "server_error", "message": "Sorry"}})
-    assert caught.value.type == "server_error"
+def test_a_failed_answer_without_an_error_leaves_that_of_the_event_before() -> None:
+    dialect, _ = fed({"type": "error", "error": SORRY}, ended("failed"))
+    assert dialect.failure is not None
+    assert dialect.failure.message == "Sorry"
+
+
+@pytest.mark.parametrize("frame", [delta("output_text", "x"), ended(), of("unheard_of")])
+def test_any_other_event_behind_an_error_event_ends_the_answer_unread(frame: Any) -> None:
+    dialect, chunks = fed(delta("output_text", "a"), {"type": "error", "error": SORRY}, frame)
+    assert [chunk.content for chunk in chunks] == ["a"]
+    assert (dialect.finish_reason, dialect.finished) == (None, True)
+    assert type(dialect.failure) is Overloaded
 
 
 @pytest.mark.parametrize(
@@ -448,8 +469,8 @@ def test_the_error_of_a_failed_answer_does_not_quote_the_instructions() -> None:
 
 
 def test_an_error_in_a_list_is_one() -> None:
-    with pytest.raises(Overloaded, match="gone"):
-        fed([{"type": "error", "code": "server_error", "message": "gone"}])
+    failure = fed([{"type": "error", "code": "server_error", "message": "gone"}])[0].failure
+    assert type(failure) is Overloaded
     assert fed([], [5], [[{"type": "error"}]])[1] == []
 
 
@@ -471,9 +492,77 @@ def test_an_error_object_without_a_type_is_one() -> None:
 
 
 def test_the_key_does_not_come_back_in_an_error() -> None:
-    with pytest.raises(ProviderError) as caught:
-        fed({"type": "error", "message": "bad key sk-0123456789"})
-    assert "sk-0123456789" not in str(caught.value) + caught.value.body
+    failure = fed({"type": "error", "message": "bad key sk-0123456789"})[0].failure
+    assert failure is not None
+    assert "sk-0123456789" not in f"{failure} {failure.body} {failure.message}"
+
+
+# Parts and calls that are told at one end only.
+
+
+def part_done(kind: str, text: str, **place: Any) -> list[dict[str, Any]]:
+    """The two events that end a part and repeat it."""
+    member = "refusal" if kind == "refusal" else "text"
+    part = {"type": kind, member: text}
+    return [
+        of(f"{kind}.done", **{member: text}, **place),
+        of("content_part.done", part=part, **place),
+    ]
+
+
+@pytest.mark.parametrize(("kind", "read_as"), [("output_text", "text"), ("refusal", "refusal")])
+@pytest.mark.parametrize("ends", [(0, 1), (0,), (1,)], ids=["both", "first", "second"])
+def test_a_part_without_deltas_is_read_from_its_end_once(
+    kind: str, read_as: str, ends: tuple[int, ...]
+) -> None:
+    first = part_done(kind, "ab", output_index=0, content_index=0)
+    second = part_done(kind, "cd", output_index=0, content_index=1)
+    begun = delta(kind, "ab", output_index=0, content_index=0)
+    _, chunks = fed(begun, *(first[end] for end in ends), *(second[end] for end in ends))
+    assert [(chunk.kind, chunk.content) for chunk in chunks] == [(read_as, "ab"), (read_as, "cd")]
+
+
+@pytest.mark.parametrize("at_delta", [{}, {"item_id": "x"}, {"output_index": 0}])
+@pytest.mark.parametrize("at_end", [{}, {"item_id": "y"}, {"output_index": 0, "content_index": 0}])
+def test_a_part_that_had_deltas_is_never_told_again(
+    at_delta: dict[str, Any], at_end: dict[str, Any]
+) -> None:
+    deltas = [delta("output_text", text, **at_delta) for text in "abc"]
+    assert text_of(*deltas, *part_done("output_text", "abc", **at_end)) == "abc"
+
+
+def test_deltas_of_two_parts_at_a_time_are_told_once() -> None:
+    places = [{"output_index": n, "content_index": 0} for n in (0, 1)]
+    deltas = [delta("output_text", text, **place) for text in "ab" for place in places]
+    ends = [end for place in places for end in part_done("output_text", "ab", **place)]
+    assert text_of(*deltas, *ends) == "aabb"
+
+
+def test_reasoning_is_read_from_its_deltas_alone() -> None:
+    part = {"type": "reasoning_text", "text": "hm"}
+    assert fed(of("content_part.done", output_index=0, part=part))[1] == []
+
+
+def test_arguments_at_the_start_that_come_again_as_deltas_are_told_once() -> None:
+    place = {"output_index": 0}
+    frames = [
+        added(0, **function("{1}")),
+        delta("function_call_arguments", "{1", **place),
+        delta("function_call_arguments", "}", **place),
+        of("function_call_arguments.done", arguments="{1}", **place),
+        done(0, **function("{1}")),
+        ended(),
+    ]
+    assert calls(fed(*frames)[1]) == [(0, "call_1", "add", "{1}")]
+    assert calls(fed(frames[0], frames[-1])[1]) == [(0, "call_1", "add", "{1}")]
+    assert calls(fed(frames[0], "[DONE]")[1]) == [(0, "call_1", "add", "{1}")]
+    dialect, chunks = fed(frames[0])
+    assert calls(chunks + dialect.flush()) == [(0, "call_1", "add", "{1}")]
+
+
+def test_a_call_that_is_named_at_its_end_is_named_in_a_chunk() -> None:
+    _, chunks = fed(added(0, **function(call_id="", name=None)), done(0, **function("")))
+    assert [(c.metadata["id"], c.metadata["name"]) for c in chunks] == [("", ""), ("call_1", "add")]
 
 
 # A whole answer where a stream was due.
@@ -552,7 +641,7 @@ def text_of(*frames: Any) -> str:
 def test_an_event_that_comes_again_under_its_number_is_dropped() -> None:
     assert text_of(*numbered(0, 1, 1, 2, 0, 1, 2, 3)) == "aaaa"
     added_twice = [{**added(0, **function("{}")), "sequence_number": 0}] * 2
-    assert calls(fed(*added_twice)[1]) == [(0, "call_1", "add", "{}")]
+    assert calls(fed(*added_twice)[1]) == [(0, "call_1", "add", "")]
 
 
 @pytest.mark.parametrize("number", [None, "1", 1.0, True, [1], {}])
