@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from streamkit.chunk import Attempt, Outcome, Result
+    from streamkit.chunk import Attempt, Chunk, Outcome, Result
 
 __all__ = [
     "AuthenticationError",
     "BufferClosed",
     "BufferFull",
+    "ChunkRejected",
     "ConcurrencyError",
     "ConfigurationError",
     "ConnectError",
@@ -179,6 +180,14 @@ class BufferFull(FlowError):
 
 class BufferClosed(FlowError):
     """The buffer takes no more items."""
+
+
+class ChunkRejected(StreamkitError):
+    """A validator refused a ``chunk`` for a ``reason``; all before it was delivered."""
+
+    outcome = "rejected"
+    chunk: Chunk | None = None
+    reason: str = ""
 
 
 class ConcurrencyError(StreamkitError, RuntimeError):

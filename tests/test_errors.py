@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 import streamkit
-from streamkit import Attempt, Outcome, Result, StreamkitError, errors
+from streamkit import Attempt, Chunk, Outcome, Result, StreamkitError, errors
 
 KINDS: list[type[StreamkitError]] = [getattr(errors, name) for name in errors.__all__]
 DETAILS: dict[str, Any] = {
@@ -30,6 +30,7 @@ MORE: dict[str, dict[str, Any]] = {
     "LimitExceeded": {"limit": 5, "observed": 6, "data": b"x"},
     "ProviderError": {"code": 7, "type": "t", "message": "m", "body": "b", "retry_after": 2.5},
     "RateLimited": {"code": "c", "retry_after": 9.0},
+    "ChunkRejected": {"chunk": Chunk("x", index=3), "reason": "too short"},
 }
 
 
@@ -108,6 +109,7 @@ def test_errors_are_caught_by_the_builtin_one_expects(kind: Any, builtin: Any) -
         (errors.StreamInterrupted, "transport_error"),
         (errors.RateLimited, "provider_error"),
         (errors.LimitExceeded, "failed"),
+        (errors.ChunkRejected, "rejected"),
         (errors.ConcurrencyError, "failed"),
     ],
     ids=by_name,
