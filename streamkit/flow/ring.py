@@ -1,5 +1,5 @@
 """
-StreamBuffer: items from one thread to another through a fixed number of slots.
+StreamBuffer: items from one thread to another through a bounded number of slots.
 
 How it works. One lock guards every shared field; the slots and the accounting are in Slots. Who has
 to wait does so, without the lock, at a gate, which is a Latch: consumers at the items gate,
@@ -16,16 +16,16 @@ interleaving, the waiter sees the flag or its gate opens.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from typing_extensions import override
 
 from streamkit.errors import BufferClosed, BufferFull, ConfigurationError
-from streamkit.flow.overflow import Policy, resolve
+from streamkit.flow.bounds import BufferConfig, BufferStats, check_bounds
+from streamkit.flow.overflow import POLICIES, Policy, resolve
 from streamkit.flow.slots import Slots
 from streamkit.latch import Latch
 
@@ -33,72 +33,14 @@ __all__ = ["BufferConfig", "BufferStats", "StreamBuffer"]
 
 T = TypeVar("T")
 
-#: Beyond these a number is a slip: slots are allocated at once, eight bytes each.
-MOST = {"capacity": 2**24, "max_bytes": 2**40}
-
 #: A waiter looks at the ring that often, in seconds, woken or not: a KeyboardInterrupt between two
 #: steps of a wake-up can lose it. The bound is that of FACTS.md F21.
 WAIT_SLICE = 0.5
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BufferConfig:
-    """
-    How much may wait between producer and consumer, and what happens beyond that.
-
-    Thread safety: **immutable**.
-
-    Args:
-        capacity: Most items, at least 1. 100 is the seeds' default, 2 s of text at 50 tokens/s.
-        max_bytes: Most bytes, at least 1; None for no bound. 4 MiB, about what the kernel's socket
-            buffers hold anyway on loopback (3.9 to 4.2 MB measured, PROMISES.md P10).
-        overflow: A name in POLICIES, or a callable with the same signature.
-
-    Raises:
-        ConfigurationError: A value outside these ranges.
-    """
-
-    capacity: int = 100
-    max_bytes: int | None = 4 * 1024 * 1024
-    overflow: str | Policy = "block"
-
-    def __post_init__(self) -> None:
-        _check_bounds(self.capacity, self.max_bytes)
-        resolve(self.overflow)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BufferStats:
-    """
-    The accounting of a ring at one instant: ``pushed == popped + dropped + merged + size``.
-
-    Thread safety: **immutable**.
-
-    Args:
-        capacity: Slots.
-        size: Items queued now; ``peak`` is the most there ever were.
-        bytes: Bytes queued now; 0 without ``size_of``.
-        pushed: Items accepted, shed or merged. A push that raised is not counted.
-        popped: Items delivered; neither gaps nor the final item count.
-        dropped: Items shed, overwritten, cleared, or still queued at abort().
-        merged: Items that became part of another.
-        closed: Whether the ring takes no more items.
-    """
-
-    capacity: int
-    size: int
-    peak: int
-    bytes: int
-    pushed: int
-    popped: int
-    dropped: int
-    merged: int
-    closed: bool
-
-
 class StreamBuffer(Generic[T]):
     """
-    Hand items from one thread to another through a fixed number of slots.
+    Hand items from one thread to another through a bounded number of slots.
 
     >>> ring = StreamBuffer(capacity=2, overflow="overwrite")
     >>> [ring.push(word) for word in ("one", "two", "three")]
@@ -111,12 +53,15 @@ class StreamBuffer(Generic[T]):
     outside it, except for merged items.
 
     Thread safety: **hand-off**: many producers, one consumer; close(), clear(), stats() and the
-    properties from any thread. abort(), ``closed``, ``fill``, ``merged`` and len() take no lock:
-    they may be used in a signal handler and in ``__del__`` as well.
+    properties from any thread. abort(), len() and the properties take no lock: they may be used in
+    a signal handler and in ``__del__`` as well.
 
     Args:
-        capacity: Slots, at least 1; allocated once, here.
+        capacity: Slots, at least 1; allocated here.
         overflow: A name in POLICIES, or a callable with the same signature.
+        max_capacity: Where given, the slots double, up to this, when an item finds all of them
+            taken, before the policy is asked; and halve, down to ``capacity``, when the consumer
+            has emptied them and meanwhile no more than a quarter was in use.
         max_bytes: Most bytes queued, by ``size_of``; None for no bound. An item that is larger by
             itself is accepted while the ring is empty, so that nothing blocks for ever.
         size_of: The size of an item in bytes, at least 0.
@@ -130,30 +75,33 @@ class StreamBuffer(Generic[T]):
 
     # Invariant: pushed == popped + dropped + merged + size, and 0 <= size <= capacity.
     # Invariant: once closed, it stays closed and no thread is left waiting.
-    # Guarded by _lock: everything below except capacity, the hooks, and the _aborted flag.
+    # Guarded by _lock: everything below except max_capacity, the hooks, and the _aborted flag.
 
     def __init__(
         self,
         capacity: int = 100,
         *,
         overflow: str | Policy = "block",
+        max_capacity: int | None = None,
         max_bytes: int | None = None,
         size_of: Callable[[T], int] | None = None,
         may_shed: Callable[[T], bool] | None = None,
         merge: Callable[[T, T], T | None] | None = None,
         make_gap: Callable[[int], T] | None = None,
     ) -> None:
-        _check_bounds(capacity, max_bytes)
+        check_bounds(capacity, max_capacity, max_bytes)
         if max_bytes is not None and size_of is None:
             raise ConfigurationError(f"max_bytes needs size_of, got max_bytes={max_bytes} alone")
         if overflow == "coalesce" and merge is None:
             raise ConfigurationError("overflow 'coalesce' needs merge, got None")
-        self.capacity = capacity
+        #: The most slots there may ever be.
+        self.max_capacity = capacity if max_capacity is None else max_capacity
         self._overflow = resolve(overflow)
         self._size_of = size_of
         self._lock = Lock()
         self._slots: Slots[T] = Slots(
             capacity,
+            max_capacity=max_capacity,
             max_bytes=max_bytes,
             size_of=size_of,
             may_shed=may_shed,
@@ -169,6 +117,8 @@ class StreamBuffer(Generic[T]):
         self._items_gate = Latch()
         self._wake_at = -1  # open the room gate when the size falls to this; -1: nobody waits
         self._room_gate = Latch()
+        self._waits = 0
+        self._time_waited = 0.0
 
     def push(self, item: T, timeout: float | None = None) -> bool:
         """
@@ -359,6 +309,10 @@ class StreamBuffer(Generic[T]):
                 popped=slots.popped,
                 dropped=slots.dropped,
                 merged=slots.merged,
+                grown=slots.grown,
+                shrunk=slots.shrunk,
+                waits=self._waits,
+                time_waited=self._time_waited,
                 closed=not self._open,
             )
 
@@ -377,9 +331,35 @@ class StreamBuffer(Generic[T]):
         return self._slots.merged
 
     @property
+    def peak(self) -> int:
+        """The most items there ever were; as of a moment ago."""
+        slots = self._slots
+        return max(slots.peak, slots.size)
+
+    @property
+    def waited(self) -> tuple[int, float]:
+        """Pushes that waited for room, and the seconds they did; as of a moment ago."""
+        return self._waits, self._time_waited
+
+    @property
+    def capacity(self) -> int:
+        """Slots, as of a moment ago."""
+        return self._slots.capacity
+
+    @property
+    def resizes(self) -> int:
+        """How often capacity was doubled or halved; as of a moment ago."""
+        return self._slots.grown + self._slots.shrunk
+
+    @property
+    def lossy(self) -> bool:
+        """Whether the policy may shed items; of a user's own policy that is assumed."""
+        return self._overflow not in (POLICIES["block"], POLICIES["coalesce"])
+
+    @property
     def fill(self) -> float:
-        """Items queued as a part of capacity, 0 to 1."""
-        return len(self) / self.capacity
+        """Items queued as a part of max_capacity, 0 to 1."""
+        return len(self) / self.max_capacity
 
     @property
     def fill_percentage(self) -> float:
@@ -394,31 +374,42 @@ class StreamBuffer(Generic[T]):
 
     def _push_all(self, items: list[T], sizes: list[int] | None, timeout: float | None) -> int:
         """Push them all, waiting where the policy says so; how many were kept or merged."""
-        deadline = None if timeout is None else _deadline(timeout)
-        done = kept = 0
-        while True:
-            done, more, gate = self._push_some(items, sizes, done)
-            kept += more
-            if done == len(items):
-                return kept
-            if gate is None:
-                if self._aborted:
-                    self._sweep()
-                raise BufferClosed("the buffer is closed", accepted=done)
+        done, kept, gate = self._push_some(items, sizes, 0)
+        deadline = None if timeout is None else monotonic() + timeout
+        waits = 1  # the first of them
+        while gate is not None:
+            began = monotonic()
             if not _wait(gate, deadline):
                 raise BufferFull(f"no room came within {timeout:g} s", accepted=done)
+            waited = monotonic() - began
+            done, more, gate = self._push_some(items, sizes, done, waits=waits, waited=waited)
+            kept += more
+            waits = 0  # what follows is part of it
+        if done == len(items):
+            return kept
+        if self._aborted:
+            self._sweep()
+        raise BufferClosed("the buffer is closed", accepted=done)
 
     def _push_some(
-        self, items: list[T], sizes: list[int] | None, done: int
+        self,
+        items: list[T],
+        sizes: list[int] | None,
+        done: int,
+        *,
+        waits: int = 0,
+        waited: float = 0.0,
     ) -> tuple[int, int, Latch | None]:
         """
-        Push ``items[done:]`` as far as it goes without waiting.
+        Push ``items[done:]`` as far as it goes without waiting, and count the wait before it.
 
         How far it went, how many of them were kept or merged, and the gate to wait at, which is
         None when all are done or the ring is closed.
         """
         kept, gate = 0, None
         with self._lock:
+            self._waits += waits
+            self._time_waited += waited
             slots = self._slots
             while self._open:
                 fitted = slots.extend(items, sizes, done)
@@ -426,9 +417,11 @@ class StreamBuffer(Generic[T]):
                 kept += fitted
                 if done == len(items):
                     break
+                if slots.grow():
+                    continue
                 verdict = self._full_locked(items[done])
                 if verdict == "wait":
-                    self._wake_at = self.capacity - 1
+                    self._wake_at = self.max_capacity - 1  # so that any pop wakes
                     gate = self._room_gate
                     break
                 if verdict != "retry":
@@ -508,15 +501,3 @@ def _deadline(timeout: float) -> float:
 def _check_timeout(timeout: float) -> None:
     if not timeout >= 0:
         raise ValueError(f"timeout must be at least 0 seconds, got {timeout!r}")
-
-
-def _check_bounds(capacity: Any, max_bytes: Any) -> None:
-    for name, value in (("capacity", capacity), ("max_bytes", max_bytes)):
-        if name == "max_bytes" and value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise ConfigurationError(f"{name} must be a whole number, got {value!r}")
-        if value < 1:
-            raise ConfigurationError(f"{name} must be at least 1, got {value}")
-        if value > MOST[name]:
-            raise ConfigurationError(f"{name} must be at most {MOST[name]}, got {value}")

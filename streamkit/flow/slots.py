@@ -1,5 +1,5 @@
 """
-The ring's memory: a fixed number of slots, the accounting, and where items were lost.
+The ring's memory: a bounded number of slots, the accounting, and where items were lost.
 
 Pure: no lock, no thread, no clock. StreamBuffer owns one and touches it only under its lock.
 
@@ -14,6 +14,11 @@ nothing is ever shifted, so a discard is O(1) amortised.
 Items have ordinals, in the order they entered. ``_marks[n]`` says how many were lost just before
 the item with ordinal n; the ordinal of the next item to come marks a loss at the end. Losses that
 become neighbours become one mark. Marks exist only where ``make_gap`` can show them.
+
+The number of slots may vary. It doubles when an item finds all of them taken, which copies the
+items in them, and so costs no more than putting them there did. It halves when the consumer has
+emptied them, and since it did so before no more than a quarter was in use; then there is nothing to
+copy. So each change is paid for by the pushes before it, and is not undone by the next.
 """
 
 from __future__ import annotations
@@ -38,9 +43,10 @@ class Slots(Generic[T]):
     """
 
     __slots__ = (
-        "_first", "_head", "_items", "_kept", "_make_gap", "_marks", "_max_bytes", "_may_shed",
-        "_merge", "_size_of", "_sizes", "_tail", "bytes", "capacity", "dropped", "merged",
-        "peak", "popped", "size", "trash",
+        "_first", "_head", "_items", "_kept", "_least", "_make_gap", "_marks", "_max_bytes",
+        "_may_shed", "_merge", "_peak", "_recent", "_size_of", "_sizes", "_tail", "bytes",
+        "capacity", "dropped", "grown", "max_capacity", "merged", "popped", "shrunk", "size",
+        "trash",
     )  # fmt: skip
 
     # Invariant: 0 <= size <= capacity, and every slot outside head..tail is None.
@@ -50,14 +56,19 @@ class Slots(Generic[T]):
         self,
         capacity: int,
         *,
+        max_capacity: int | None = None,
         max_bytes: int | None = None,
         size_of: Callable[[T], int] | None = None,
         may_shed: Callable[[T], bool] | None = None,
         merge: Callable[[T, T], T | None] | None = None,
         make_gap: Callable[[int], T] | None = None,
     ) -> None:
-        self.capacity = capacity
-        self.size = self.bytes = self.peak = 0
+        self.capacity = self._least = capacity
+        self.max_capacity = capacity if max_capacity is None else max_capacity
+        self.grown = self.shrunk = 0
+        self._peak = 0
+        self._recent = 0  # the peak since _shrink() last looked
+        self.size = self.bytes = 0
         self.popped = self.dropped = self.merged = 0
         self.trash: list[T] = []
         self._max_bytes = max_bytes
@@ -77,6 +88,11 @@ class Slots(Generic[T]):
     def pushed(self) -> int:
         """Items ever accepted or shed. Not stored, so that the accounting cannot come apart."""
         return self.popped + self.dropped + self.merged + self.size
+
+    @property
+    def peak(self) -> int:
+        """The most items there ever were, as of the last note_peak()."""
+        return max(self._peak, self._recent)
 
     @property
     def ready(self) -> bool:
@@ -124,6 +140,21 @@ class Slots(Generic[T]):
         self.size += count
         return count
 
+    def grow(self) -> bool:
+        """Make more slots, if all are taken and there may be more; whether there are now."""
+        old = self.capacity
+        if self.size < old or old == self.max_capacity:
+            return False
+        new = min(2 * old, self.max_capacity)
+        queued = self.size - len(self._kept)
+        # Made before anything is changed: there may be no memory for them.
+        items = _read(self._items, self._head, queued) + [None] * (new - queued)
+        if self._sizes is not None:
+            self._sizes = _read(self._sizes, self._head, queued) + [0] * (new - queued)
+        self._items, self._head, self._tail, self.capacity = items, 0, queued, new
+        self.grown += 1
+        return True
+
     def take(self, limit: int) -> list[T]:
         """Remove up to ``limit`` of the oldest items, with a gap item wherever some were lost."""
         self.note_peak()
@@ -134,8 +165,8 @@ class Slots(Generic[T]):
 
     def note_peak(self) -> None:
         """Called before the size may shrink, which spares put() the comparison."""
-        if self.size > self.peak:
-            self.peak = self.size
+        if self.size > self._recent:
+            self._recent = self.size
 
     def discard_oldest(self) -> bool:
         """Throw away and count the oldest item that may be shed; False where there is none."""
@@ -206,6 +237,7 @@ class Slots(Generic[T]):
         """Assert the invariants; for tests."""
         queued = self.size - len(self._kept)
         assert 0 <= self.size <= self.capacity == len(self._items)
+        assert self._least <= self.capacity <= self.max_capacity
         assert (self._head + queued - self._tail) % self.capacity == 0
         inside = {(self._head + step) % self.capacity for step in range(queued)}
         assert all(self._items[at] is None for at in range(self.capacity) if at not in inside)
@@ -217,6 +249,20 @@ class Slots(Generic[T]):
         places = {ordinal for ordinal, _, _ in self._kept}
         places.update(range(self._first, self._next_ordinal() + 1))
         assert self._marks.keys() <= places and all(lost > 0 for lost in self._marks.values())
+
+    def _shrink(self) -> None:
+        """Give up half of the slots, which are empty, if no more than a quarter was in use."""
+        recent = self._recent
+        self._peak = max(self._peak, recent)  # first: peak may be read without the lock
+        self._recent = 0
+        if 4 * recent > self.capacity:
+            return
+        self.capacity = max(self.capacity // 2, self._least)
+        self._head = self._tail = 0
+        del self._items[self.capacity :]
+        if self._sizes is not None:
+            del self._sizes[self.capacity :]
+        self.shrunk += 1
 
     def _next_ordinal(self) -> int:
         return self._first + self.size - len(self._kept)
@@ -265,6 +311,8 @@ class Slots(Generic[T]):
         if not self.size:
             # Start again at the first slot: a large ring that is hardly used stays in the cache.
             self._head = self._tail = 0
+            if self.capacity > self._least:
+                self._shrink()
         return taken
 
     def _take_with_gaps(self, limit: int) -> list[T]:
@@ -279,6 +327,8 @@ class Slots(Generic[T]):
                 self.bytes -= nbytes
                 self.popped += 1
                 taken.append(item)
+                if not self.size and self.capacity > self._least:
+                    self._shrink()
             elif self.size:
                 taken += self._take_slots(1 if self._marks else min(limit - len(taken), self.size))
             else:

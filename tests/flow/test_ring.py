@@ -24,7 +24,7 @@ import pytest
 
 import streamkit.flow.ring
 from streamkit.errors import BufferClosed, BufferFull, ConfigurationError
-from streamkit.flow import BufferConfig, StreamBuffer
+from streamkit.flow import POLICIES, StreamBuffer
 
 BIG = os.environ.get("STREAMKIT_BIG_TESTS") == "1"
 ITEMS = 2_500_000 if BIG else 30_000  # a third of it for capacities 1 to 3: 10^7 in all
@@ -321,6 +321,23 @@ def test_push_blocks_until_pop_when_full(run_in_thread: Any) -> None:
     assert blocked.alive and ring.pop() == 1
     assert blocked.result() is True
     assert ring.pop() == 2
+
+
+def test_a_push_that_waited_is_counted_with_its_time(run_in_thread: Any) -> None:
+    ring: StreamBuffer[int] = StreamBuffer(1)
+    ring.push(1)
+    with pytest.raises(BufferFull):
+        ring.push(2, timeout=0)
+    assert (ring.stats().waits, ring.stats().time_waited) == (0, 0.0), "it did not wait"
+    with pytest.raises(BufferFull):
+        ring.push(2, timeout=0.01)
+    assert ring.stats().waits == 1 and ring.stats().time_waited >= 0.01
+    task = run_in_thread(ring.push_many, [2, 3, 4])
+    for n in range(1, 5):
+        assert ring.pop() == n
+    task.result()
+    assert ring.stats().waits == 2, "one wait, whatever it was made of"
+    assert ring.waited == (2, ring.stats().time_waited)
 
 
 def test_push_many_hands_over_what_fits_and_waits_with_the_rest(run_in_thread: Any) -> None:
@@ -686,6 +703,62 @@ def test_wait_below_and_push_do_not_steal_each_others_wake_up(
     assert tasks["wait_below"].result() is True
 
 
+# Capacity that varies. The slots themselves are in test_slots.py.
+
+
+@pytest.mark.parametrize("overflow", ["block", "drop", "overwrite"])
+def test_a_ring_grows_before_its_policy_is_asked(overflow: str) -> None:
+    ring: StreamBuffer[int] = StreamBuffer(2, overflow=overflow, max_capacity=10)
+    assert ring.push_many(range(10), timeout=0) == 10
+    assert (ring.capacity, ring.fill, ring.stats().dropped) == (10, 1.0, 0)
+    if overflow == "block":
+        with pytest.raises(BufferFull):
+            ring.push(10, timeout=0)
+    else:
+        ring.push(10)
+        assert ring.stats().dropped == 1
+    assert len(ring.pop_many(99)) == 10
+
+
+def test_a_ring_shrinks_when_idle_and_counts_each_change() -> None:
+    ring: StreamBuffer[int] = StreamBuffer(4, max_capacity=16)
+    ring.push_many(range(16))
+    ring.pop_many(16)
+    for n in range(4):
+        ring.push(n)
+        ring.pop()
+    stats = ring.stats()
+    assert (stats.capacity, stats.grown, stats.shrunk, stats.peak) == (4, 2, 2, 16)
+
+
+def test_a_push_that_waits_for_bytes_wakes_also_where_the_ring_grew_meanwhile(
+    run_in_thread: Any,
+) -> None:
+    ring: StreamBuffer[int] = StreamBuffer(2, max_capacity=16, max_bytes=20, size_of=lambda n: n)
+    ring.push(15)
+    task = run_in_thread(ring.push, 9)
+    until_waiting(ring, "room")
+    for _ in range(5):
+        ring.push(1)
+    assert ring.capacity == 8
+    assert ring.pop() == 15
+    assert task.result(timeout=0.4) is True  # sooner than WAIT_SLICE
+
+
+def test_a_ring_that_varies_delivers_everything_in_order(run_hectic: Any) -> None:
+    ring: StreamBuffer[int] = StreamBuffer(1, max_capacity=64)
+    task, _ = run_hectic(partial(drain, ring), partial(produce, ring, ITEMS))
+    assert task.result(60) == list(range(ITEMS))
+    ring._check()
+
+
+def test_only_block_and_coalesce_lose_nothing() -> None:
+    lossy = {name: StreamBuffer[int](1, overflow=name, merge=max).lossy for name in POLICIES}
+    assert lossy == {"block": False, "drop": True, "overwrite": True, "coalesce": False}
+    assert not StreamBuffer[int](1, overflow=POLICIES["block"]).lossy
+    assert StreamBuffer[int](1, overflow=lambda ring, item: "wait").lossy, "who knows"
+
+
 def test_fill_length_and_peak() -> None:
     ring: StreamBuffer[int] = StreamBuffer(4)
     ring.push_many([1, 2, 3])
@@ -709,36 +782,8 @@ def test_a_ring_is_neither_pickled_nor_copied() -> None:
             call(ring)
 
 
-@pytest.mark.parametrize("make", [StreamBuffer, BufferConfig])
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"capacity": 0}, "capacity must be at least 1, got 0"),
-        ({"capacity": 2.5}, "capacity must be a whole number, got 2.5"),
-        ({"capacity": True}, "capacity must be a whole number, got True"),
-        ({"max_bytes": 0}, "max_bytes must be at least 1, got 0"),
-        (
-            {"overflow": "dorp"},
-            "overflow must be one of block, drop, overwrite, coalesce, or a callable",
-        ),
-        ({"overflow": None}, "got None"),
-    ],
-)
-def test_a_bad_option_is_refused(make: Any, options: dict[str, Any], message: str) -> None:
-    if make is StreamBuffer and "max_bytes" in options:
-        options = {**options, "size_of": len}
-    with pytest.raises(ConfigurationError, match=message):
-        make(**options)
-
-
 def test_an_option_without_its_hook_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="max_bytes needs size_of"):
         StreamBuffer(1, max_bytes=5)
     with pytest.raises(ConfigurationError, match="overflow 'coalesce' needs merge"):
         StreamBuffer(1, overflow="coalesce")
-
-
-def test_the_defaults_are_the_documented_ones() -> None:
-    config = BufferConfig()
-    assert (config.capacity, config.max_bytes, config.overflow) == (100, 4 * 1024 * 1024, "block")
-    assert StreamBuffer[int]().capacity == 100

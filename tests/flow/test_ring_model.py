@@ -53,7 +53,8 @@ def merge(a: Item, b: Item) -> Item | None:
 class Model:
     """The queue with its gaps, as one list."""
 
-    capacity: int
+    least: int
+    most: int
     overflow: str
     max_bytes: int | None
     may_shed: Callable[[Item], bool]
@@ -62,6 +63,12 @@ class Model:
     popped: int = 0
     dropped: int = 0
     merged: int = 0
+    grown: int = 0
+    shrunk: int = 0
+    recent: int = 0  # the most items since the consumer last emptied a grown ring
+
+    def __post_init__(self) -> None:
+        self.capacity = self.least
 
     @property
     def items(self) -> list[Item]:
@@ -74,6 +81,10 @@ class Model:
     def push(self, item: Item) -> bool | None:
         """True: kept. False: shed. None: would wait."""
         while not self.has_room(item.size):
+            if len(self.items) == self.capacity < self.most:
+                self.capacity = min(2 * self.capacity, self.most)
+                self.grown += 1
+                continue
             if self.overflow == "drop" and self.may_shed(item):
                 self.lose(len(self.entries))
                 return False
@@ -86,6 +97,7 @@ class Model:
             del self.entries[at]
             self.lose(at)
         self.entries.append(item)
+        self.recent = max(self.recent, len(self.items))
         return True
 
     def has_room(self, size: int) -> bool:
@@ -116,7 +128,13 @@ class Model:
 
     def take(self, limit: int) -> list[Item | Gap]:
         taken, self.entries = self.entries[:limit], self.entries[limit:]
-        self.popped += sum(isinstance(entry, Item) for entry in taken)
+        popped = sum(isinstance(entry, Item) for entry in taken)
+        self.popped += popped
+        if popped and not self.items and self.capacity > self.least:
+            if 4 * self.recent <= self.capacity:
+                self.capacity = max(self.capacity // 2, self.least)
+                self.shrunk += 1
+            self.recent = 0
         return taken
 
     def clear(self) -> int:
@@ -140,21 +158,29 @@ class RingMachine(RuleBasedStateMachine):
 
     @initialize(
         capacity=st.integers(1, 5),
+        more=st.just(0) | st.integers(0, 30),
         overflow=st.sampled_from(sorted(POLICIES)),
         max_bytes=st.none() | st.integers(1, 12),
         picky=st.booleans(),
         gaps=st.booleans(),
     )
     def start(
-        self, capacity: int, overflow: str, max_bytes: int | None, picky: bool, gaps: bool
+        self,
+        capacity: int,
+        more: int,
+        overflow: str,
+        max_bytes: int | None,
+        picky: bool,
+        gaps: bool,
     ) -> None:
         def may_shed(item: Item) -> bool:
             return not (picky and item.control)
 
-        self.model = Model(capacity, overflow, max_bytes, may_shed, gaps)
+        self.model = Model(capacity, capacity + more, overflow, max_bytes, may_shed, gaps)
         self.ring: StreamBuffer[Any] = StreamBuffer(
             capacity,
             overflow=overflow,
+            max_capacity=capacity + more if more else None,
             max_bytes=max_bytes,
             size_of=None if max_bytes is None else lambda item: item.size,
             may_shed=may_shed if picky else None,
@@ -251,7 +277,7 @@ class RingMachine(RuleBasedStateMachine):
             return
         model, size = self.model, len(self.model.items)
         assert len(self.ring) == size
-        assert self.ring.fill == size / model.capacity
+        assert self.ring.fill == size / model.most
         assert self.ring.closed == self.closed
         self.ring._check()
         stats = self.ring.stats()
@@ -262,7 +288,12 @@ class RingMachine(RuleBasedStateMachine):
             size,
         )
         assert stats.bytes == (0 if model.max_bytes is None else model.bytes)
-        assert stats.size <= stats.peak <= stats.capacity
+        assert stats.size <= stats.peak <= model.most
+        assert (stats.capacity, stats.grown, stats.shrunk) == (
+            model.capacity,
+            model.grown,
+            model.shrunk,
+        )
 
 
 def test_the_ring_behaves_as_the_model() -> None:

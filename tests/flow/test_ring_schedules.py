@@ -163,8 +163,8 @@ class SteppedRing(StreamBuffer[int]):
 class Run:
     """One execution of some programs over a fresh ring, and what came of it."""
 
-    def __init__(self, capacity: int, overflow: str) -> None:
-        self.ring = SteppedRing(capacity, overflow=overflow, merge=max)
+    def __init__(self, capacity: int, overflow: str, most: int | None = None) -> None:
+        self.ring = SteppedRing(capacity, overflow=overflow, max_capacity=most, merge=max)
         self.error = KeyError("given to close()")
         self.pushed: list[int] = []
         self.popped: list[int] = []
@@ -184,8 +184,8 @@ class Run:
         """The steps that wait although the ring gives no reason to."""
         ring, size = self.ring, self.ring._slots.size
         waits = {
-            "push": size == ring.capacity,
-            "push3": size == ring.capacity,
+            "push": size == ring.max_capacity,
+            "push3": size == ring.max_capacity,
             "pop": size == 0,
             "pop2": size == 0,
             "drain": size == 0,
@@ -256,14 +256,14 @@ class Run:
         assert (stats.pushed, stats.popped) == (len(self.pushed), len(items))
 
 
-def explore(programs: list[Program], capacity: int, overflow: str) -> int:
+def explore(programs: list[Program], capacity: int, overflow: str, most: int | None = None) -> int:
     """Run every schedule; how many there were."""
     global scheduler
     todo: list[list[int]] = [[]]
     count = 0
     while todo:
         choices = todo.pop()
-        run = Run(capacity, overflow)
+        run = Run(capacity, overflow, most)
         scheduler = Scheduler(choices)
         scheduler.run([run.function(program) for program in programs])
         trace = scheduler.trace
@@ -339,6 +339,13 @@ def test_every_schedule_ends_under_every_policy(programs: list[Program], overflo
 
 
 @pytest.mark.usefixtures("stepped")
+@pytest.mark.parametrize("overflow", ["block", "overwrite"])
+@pytest.mark.parametrize("programs", PAIRS, ids=lambda pair: " | ".join(map(",".join, pair)))
+def test_every_schedule_of_a_ring_that_grows_ends(programs: list[Program], overflow: str) -> None:
+    assert explore(programs, 1, overflow, most=3) > 20
+
+
+@pytest.mark.usefixtures("stepped")
 @pytest.mark.parametrize("programs", TRIOS, ids=lambda trio: " | ".join(map(",".join, trio)))
 def test_every_schedule_of_three_threads_ends(
     programs: list[Program], monkeypatch: pytest.MonkeyPatch
@@ -378,7 +385,8 @@ def test_random_programs_on_real_threads_end(
     monkeypatch.setattr(streamkit.flow.ring, "WAIT_SLICE", 60.0)  # only a wake-up wakes
     for seed in range(RANDOM_RUNS):
         dice = random.Random(seed)
-        run = Run(dice.choice((1, 2, 3)), dice.choice(("block", "drop", "overwrite", "coalesce")))
+        overflow = dice.choice(("block", "drop", "overwrite", "coalesce"))
+        run = Run(dice.choice((1, 2, 3)), overflow, dice.choice((None, 3, 8)))
         steps = ["push", "push3", "pop", "pop2", "low", "clear"]
         programs = [tuple(dice.choices(steps, k=4)) for _ in range(2)]
         # Both sides end the ring, each in its way, so that no step can wait for ever.

@@ -88,10 +88,14 @@ def test_a_storm_of_signals_that_abort_causes_no_deadlock() -> None:
     assert signals >= SIGNALS and ends >= SIGNALS // 20
 
 
-def test_abort_works_while_the_lock_is_held() -> None:
-    ring: StreamBuffer[int] = StreamBuffer(1)
+def test_abort_and_the_properties_work_while_the_lock_is_held() -> None:
+    ring: StreamBuffer[int] = StreamBuffer(1, max_capacity=2)
     ring.push(1)
+    ring.push(2)
     with ring._lock:
+        assert (len(ring), ring.fill, ring.closed, ring.lossy) == (2, 1.0, False, False)
+        assert (ring.capacity, ring.peak, ring.merged) == (2, 2, 0)
+        assert (ring.resizes, ring.waited) == (1, (0, 0.0))
         ring.abort()
         assert ring.closed and len(ring) == 0 and ring.fill == 0
     assert ring.pop() is None
