@@ -61,6 +61,9 @@ def test_marks_out_of_range_are_refused(high: float, low: float, message: str) -
     ("options", "message"),
     [
         ({"backpressure_threshold": "x"}, "backpressure_threshold must be a number, got 'x'"),
+        ({"slow_threshold": "1"}, "slow_threshold must be seconds, got '1'"),
+        ({"slow_threshold": float("nan")}, "slow_threshold must be over 0 s, got nan"),
+        ({"errors": "ignore"}, "errors must be 'raise' or 'count', got 'ignore'"),
         ({"backpressure_threshold": 2}, "backpressure_threshold must be above 0 and at most 1"),
         (
             {"backpressure_threshold": 0.4},
@@ -77,3 +80,10 @@ def test_the_defaults_are_the_documented_ones() -> None:
     config = FlowConfig()
     assert config.enabled
     assert (config.backpressure_threshold, config.resume_threshold) == (0.8, 0.5)
+    assert (config.slow_threshold, config.errors) == (0.05, "raise")
+
+
+@pytest.mark.parametrize("value", ["false", "no", 0, 1, None])
+def test_whether_it_is_enabled_is_true_or_false(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"enabled must be True or False, got {value!r}"):
+        FlowConfig(enabled=value)
