@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeGuard
 
 from streamkit.chunk import Usage
 from streamkit.errors import ConfigurationError
+from streamkit.number import is_number
 
 __all__ = ["Price", "Prices", "Tokens", "apart", "charge", "reported_cost", "require_table"]
 
@@ -65,7 +66,7 @@ class Prices:
                 raise ConfigurationError(f"price needs {entry.name}, in US dollars per million")
             if value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
+            if not is_number(value):
                 raise ConfigurationError(f"price {entry.name} must be a number, got {value!r}")
             if not 0 <= value < math.inf:
                 raise ConfigurationError(f"price {entry.name} must be at least 0, got {value!r}")
