@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,3 +128,22 @@ def test_the_decoder_reads_what_was_encoded(
 @given(TEXT)
 def test_the_decoder_reads_no_event_in_a_comment(text: str) -> None:
     assert decode(encode_comment(text) + encode_event(None, "x")) == [Event(data="x")]
+
+
+def test_an_id_may_be_a_whole_number() -> None:
+    assert encode_event(None, "a", 5) == b"data: a\nid: 5\n\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"event": 5, "data": "a"}, "event must be text, got int"),
+        ({"event": None, "data": None}, "data must be text, got NoneType"),
+        ({"event": None, "data": b"a"}, "data must be text, got bytes"),
+        ({"event": None, "data": "a", "id": 1.5}, "id must be text, got float"),
+        ({"event": None, "data": "a", "id": True}, "id must be text, got bool"),
+    ],
+)
+def test_what_is_no_text_is_refused_by_its_name(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        encode_event(**given)
