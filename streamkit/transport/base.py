@@ -19,6 +19,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from math import inf
 from threading import Lock
 from typing import Protocol
 
@@ -27,7 +28,7 @@ from streamkit.errors import StreamTimeout
 from streamkit.process import generation
 from streamkit.request import Request
 
-__all__ = ["Aborted", "ByteStream", "Link", "Transport"]
+__all__ = ["Aborted", "ByteStream", "Link", "Timer", "Transport"]
 
 #: struct linger: on, zero seconds.
 RESET_ON_CLOSE = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
@@ -39,6 +40,22 @@ SLICE = 5.0
 
 class Aborted(Exception):
     """The stream was cancelled; never leaves the library."""
+
+
+class Timer(Protocol):
+    """
+    What has to be done on time while the reading thread waits for bytes.
+
+    Thread safety: **confined** to the reading thread.
+    """
+
+    def due(self) -> float | None:
+        """The instant of the next time, on the clocks of the link; None while there is none."""
+        ...
+
+    def run(self, now: float) -> bool:
+        """It has come: do what there is to do. False where nothing more need be read."""
+        ...
 
 
 class Link:
@@ -56,6 +73,8 @@ class Link:
         self.expired: StreamTimeout | None = None
         #: An instant that ends the present wait earlier than any clock: a farewell, an error body.
         self.until: float | None = None
+        #: Looked after during every wait; None where nothing is timed.
+        self.timer: Timer | None = None
         #: Ask the pool for a new connection, not a kept one.
         self.fresh = False
         #: The socket came from the pool; how many bytes it has given since; its end was seen.
@@ -85,11 +104,13 @@ class Link:
         Seconds the next wait may take, never 0; after such a wait, ask again.
 
         Raises:
-            TimeoutError: A clock ran out (``expired`` says which), or ``until`` came.
+            TimeoutError: A clock ran out (``expired`` says which), ``until`` came, or the timer
+                wants no more.
             ConnectionAbortedError: abort() was called.
         """
         if self.aborted:
             raise ConnectionAbortedError("aborted")
+        timed = inf if self.timer is None else self.tick()
         left = self.clocks.left()
         if left <= 0:
             self.expired = self.clocks.expired()
@@ -98,7 +119,29 @@ class Link:
             left = min(left, self.until - self.clocks.now())
             if left <= 0:
                 raise TimeoutError("no more patience")
+        left = min(left, timed)
         return left if left < SLICE else SLICE
+
+    def tick(self) -> float:
+        """
+        Seconds until the timer is due again, above 0, after it did what was due; ``inf`` for never.
+
+        patience() does this too; it is for who waits for something other than the socket.
+
+        Raises:
+            TimeoutError: The timer wants no more.
+        """
+        timer = self.timer
+        if timer is None:
+            return inf
+        now = self.clocks.now()
+        due = timer.due()
+        if due is not None and due <= now:
+            if not timer.run(now):
+                raise TimeoutError("no more is wanted")
+            due = timer.due()
+        # A wait of 0 would not block; the timer may have taken its time.
+        return inf if due is None else max(due - self.clocks.now(), 0.001)
 
     @property
     def attached(self) -> bool:

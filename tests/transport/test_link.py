@@ -52,6 +52,50 @@ def test_after_detach_abort_cuts_nothing(link, pair):
     assert theirs.recv(1) == b"x"
 
 
+class Alarm:
+    """A timer that is due at given instants, and says at the last that no more is wanted."""
+
+    def __init__(self, *instants, wanted=True):
+        self.instants = list(instants)
+        self.runs = []
+        self.wanted = wanted
+
+    def due(self):
+        return self.instants[0] if self.instants else None
+
+    def run(self, now):
+        self.runs.append(now)
+        self.instants.pop(0)
+        return self.wanted or bool(self.instants)
+
+
+def test_a_timer_shortens_the_wait_and_runs_when_it_is_due():
+    time = [100.0]
+    link = Link(Clocks(Timeouts(), now=lambda: time[0]))
+    usual = link.patience()
+    link.timer = alarm = Alarm(100.25, 100.3)
+    assert link.patience() == pytest.approx(0.25) and alarm.runs == []
+    time[0] = 100.26
+    assert link.patience() == pytest.approx(0.04) and alarm.runs == [100.26]
+    time[0] = 100.3
+    assert link.patience() == usual  # nothing is due any more
+
+
+def test_a_timer_that_is_late_again_never_makes_the_wait_zero():
+    time = [100.0]
+    link = Link(Clocks(Timeouts(), now=lambda: time[0]))
+    link.timer = Alarm(99.0, 99.5)
+    assert link.patience() == pytest.approx(0.001)
+
+
+def test_a_timer_that_wants_no_more_ends_the_wait():
+    link = Link(Clocks(Timeouts(), now=lambda: 100.0))
+    link.timer = Alarm(100.0, wanted=False)
+    with pytest.raises(TimeoutError, match="no more is wanted"):
+        link.patience()
+    assert link.expired is None  # it is no clock that ran out
+
+
 def test_attach_lets_the_former_socket_go(link, pair):
     ours, theirs = pair
     other, far = socket.socketpair()
