@@ -1,33 +1,35 @@
-"""
-The options of a stream: each layer's own options in one frozen tree, and how keywords become it.
-
-A keyword may be None (off), True (the defaults), a mapping of fields, or the options object itself;
-``buffer=200`` is a capacity and ``timeout=30`` sets the clocks that wait for the provider. What is
-wrong is said at once, naming the key, the value and the nearest known name.
-"""
+"""The options of a stream: each layer's own options in one frozen tree, checked when it is made."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError
 from streamkit.flow.batch import BatchConfig
-from streamkit.flow.overflow import POLICIES
+from streamkit.flow.limiter import RateConfig
 from streamkit.flow.ring import BufferConfig
 from streamkit.flow.watermark import FlowConfig
+from streamkit.number import is_number
 from streamkit.observe.cost import Price, Prices, require_table
 from streamkit.observe.metrics import MetricsConfig
 from streamkit.pipeline.account import Tokenizer
+from streamkit.pipeline.names import Mode, nearest
 from streamkit.recovery.retry import RetryConfig
+from streamkit.stages.resolve import transform_stages, validate_stages
+from streamkit.stages.stop import StopConfig
+from streamkit.text import SEGMENTERS, Segmenter
 
-__all__ = ["Limits", "Mode", "StreamOptions", "build_options", "nearest"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
-Mode = Literal["direct", "buffered", "managed"]
-T = TypeVar("T")
+__all__ = ["USUAL_BUFFER", "Limits", "StreamOptions"]
+
+#: The buffer of those who gave none. It is known by its identity: an equal one was chosen.
+USUAL_BUFFER = BufferConfig()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,8 +67,10 @@ class StreamOptions:
     Thread safety: **immutable**; vary with ``dataclasses.replace``.
 
     Args:
-        mode: ``direct`` (no thread, no buffer), ``buffered`` or ``managed``.
-        buffer: The ring between reader and consumer.
+        mode: ``direct`` (no thread, no buffer: what is said of the buffer, its overflow included,
+            has no effect), ``buffered`` or ``managed``.
+        buffer: The ring between reader and consumer. With ``rate`` and no buffer given its overflow
+            is ``coalesce``, so that the read is not slowed to the pace of the display.
         batch: How on_batch and batches() group; None groups nothing by itself.
         flow: Water marks, in managed mode; None or ``enabled=False`` switches them off.
         metrics: How often on_metrics is called; None never calls it.
@@ -83,13 +87,30 @@ class StreamOptions:
             that asks for it; tools and images are left out. Counts of the provider are never mixed
             with ours, also where the stream ended before the last of them: Anthropic's first ones
             hold the whole prompt, but hardly any output.
+        units: What a text chunk holds: a name in SEGMENTERS, a function that makes a Segmenter for
+            each stream, or a Segmenter, which serves one stream. None leaves the text as the
+            service cut it.
+        strip: Whether units lose the blanks around them (a word keeps the one that ends it):
+            together they are the text then no more. A Segmenter of yours sees to that itself.
+        max_wait: Seconds that text waits for the end of its unit, above 0; None as long as it
+            takes. In ``direct`` mode the time is looked at when the next bytes come, and under
+            ``wrap()``, in every mode, when the next item comes.
+        rate: How fast the answer is handed out; None as it comes.
+        transform: What changes the chunks that are shown: functions, Transform, what makes a stage,
+            or a list of them. The Result keeps the model's own text.
+        validate: What refuses chunks: functions, Validate, what makes a stage, or a list of them.
+        stop_when: Where the answer ends before the model ends it: a str or several, a function of
+            the text so far, or a StopConfig.
+        progress_interval: Seconds between two calls of on_progress, at least 0. 0.1 is the seeds'.
+        on_metrics: Called as the stream's callback of that name is, where it is given no other.
+        on_error: The same.
 
     Raises:
         ConfigurationError: A value that is not of its class; the short forms are for keywords.
     """
 
     mode: Mode = "buffered"
-    buffer: BufferConfig = field(default_factory=BufferConfig)
+    buffer: BufferConfig = USUAL_BUFFER
     batch: BatchConfig | None = field(default_factory=BatchConfig)
     flow: FlowConfig | None = field(default_factory=FlowConfig)
     metrics: MetricsConfig | None = field(default_factory=MetricsConfig)
@@ -99,6 +120,16 @@ class StreamOptions:
     think: bool | None = None
     price: Price | None = None
     tokenizer: Tokenizer | None = None
+    units: str | Segmenter | Callable[[], Segmenter] | None = None
+    strip: bool = False
+    max_wait: float | None = None
+    rate: RateConfig | None = None
+    transform: Any = None
+    validate: Any = None
+    stop_when: StopConfig | str | Sequence[str] | Callable[[str], object] | None = None
+    progress_interval: float = 0.1
+    on_metrics: Callable[[Any], Any] | None = None
+    on_error: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in get_args(Mode):
@@ -119,6 +150,63 @@ class StreamOptions:
             )
         if self.tokenizer is not None and not callable(self.tokenizer):
             raise ConfigurationError(f"tokenizer must be a function, got {self.tokenizer!r}")
+        self._check_shape()
+
+    def _check_shape(self) -> None:
+        """What is done to the chunks, in its one form."""
+        _check_units(self.units)
+        if not isinstance(self.strip, bool):
+            raise ConfigurationError(f"strip must be True or False, got {self.strip!r}")
+        if self.strip and not isinstance(self.units, str):
+            raise ConfigurationError(f"strip needs units that have a name, got {self.units!r}")
+        if not (is_number(self.progress_interval) and self.progress_interval >= 0):
+            raise ConfigurationError(
+                f"progress_interval must be seconds, 0 or more, got {self.progress_interval!r}"
+            )
+        for name in ("on_metrics", "on_error"):
+            call = getattr(self, name)
+            if call is not None and not callable(call):
+                raise ConfigurationError(f"{name} must be callable, got {call!r}")
+        if self.max_wait is not None and not (is_number(self.max_wait) and self.max_wait > 0):
+            raise ConfigurationError(f"max_wait must be seconds over 0, got {self.max_wait!r}")
+        if self.max_wait is not None and self.units is None:
+            raise ConfigurationError(f"max_wait needs units, got none and {self.max_wait!r}")
+        transform_stages(self.transform)
+        validate_stages(self.validate)
+        if self.stop_when is not None:
+            object.__setattr__(self, "stop_when", StopConfig.of(self.stop_when))
+        if self.rate is not None and self.buffer is USUAL_BUFFER:
+            object.__setattr__(self, "buffer", replace(self.buffer, overflow="coalesce"))
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any]) -> Self:
+        """
+        The options from settings that were kept in YAML, TOML or JSON.
+
+        >>> settings = {"consumer_type": "managed", "batch_config": {"size": 5, "timeout_ms": 50}}
+        >>> StreamOptions.from_mapping(settings).batch.timeout
+        0.05
+
+        Three structures, which may be mixed; times are in milliseconds, or say their unit:
+
+        - ``consumer_type`` (direct, buffered, managed), ``buffer_config`` (capacity,
+          overflow_strategy), ``batch_config`` (size, timeout_ms, min_size, max_size),
+          ``flow_control`` (enabled, slow_threshold_ms, backpressure_threshold), ``metrics``
+          (enabled, interval_ms), ``on_metrics``
+        - ``track_metrics``, ``on_metrics``, ``transform_chunk``, ``validate_chunk``,
+          ``buffer_chunks`` (n: batches of exactly n), ``on_error`` (called with status and body),
+          ``timeout`` (the clock ``total``)
+        - ``optimization: {streaming: {enabled, buffer_type, progress_interval, rate_limit}}``, with
+          durations as ``"100ms"`` and 0 for no rate limit; ``enabled: false`` leaves the defaults
+
+        Raises:
+            ConfigurationError: A name nobody knows, a value of the wrong type or an impossible one,
+                two keys that contradict each other, ``stream_recovery`` and ``recovery``, which
+                this version does not have.
+        """
+        from streamkit.pipeline.mapping import read_mapping  # for who has such settings
+
+        return cls(**read_mapping(given))
 
 
 _CONFIGS: Mapping[str, type] = {
@@ -129,120 +217,17 @@ _CONFIGS: Mapping[str, type] = {
     "timeout": Timeouts,
     "retry": RetryConfig,
     "limits": Limits,
+    "rate": RateConfig,
 }
-_OPTIONAL = frozenset({"batch", "flow", "metrics", "retry"})
-
-#: Keywords of DESIGN.md whose part does not exist yet: refused by name, never ignored.
-LATER = (
-    "recovery",
-    "units",
-    "strip",
-    "rate",
-    "transform",
-    "validate",
-    "stop_when",
-)
+_OPTIONAL = frozenset({"batch", "flow", "metrics", "retry", "rate"})
 
 
-def build_options(given: Mapping[str, Any]) -> StreamOptions:
-    """
-    The options from the stream keywords a user gave.
-
-    Raises:
-        ConfigurationError: A value that is impossible, or a part that is not available yet.
-    """
-    for name in LATER:
-        if given.get(name) not in (None, False):
-            raise ConfigurationError(f"{name}= is not available in this version of streamkit")
-    base = given.get("options")
-    if base is None:
-        base = StreamOptions()
-    elif not isinstance(base, StreamOptions):
-        raise ConfigurationError(f"options must be a StreamOptions, got {type(base).__name__}")
-    changes: dict[str, Any] = {}
-    for name in ("mode", "think"):
-        if given.get(name) is not None:
-            changes[name] = given[name]
-    for name, read in _READERS.items():
-        if name in given:
-            changes[name] = read(name, given[name])
-    if given.get("overflow") is not None:
-        changes["buffer"] = _with_overflow(changes.get("buffer", base.buffer), given["overflow"])
-    return replace(base, **changes)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the closest known name, or an empty string."""
-    from difflib import get_close_matches  # for a mistake only
-
-    close = get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _read(name: str, value: Any, kind: type[T]) -> T:
-    if isinstance(value, kind):
-        return value
-    if value is True:
-        return kind()
-    if isinstance(value, Mapping):
-        known = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
-        for key in value:
-            if key not in known:
-                raise ConfigurationError(
-                    f"{name} has no field {key!r}{nearest(str(key), known)} "
-                    f"(it has {', '.join(known)})"
-                )
-        return kind(**value)
-    raise ConfigurationError(
-        f"{name} must be None, True, a mapping or {kind.__name__}, got {value!r}"
-    )
-
-
-def _optional(kind: type[T]) -> Callable[[str, Any], T | None]:
-    return lambda name, value: None if value is None or value is False else _read(name, value, kind)
-
-
-def _buffer(name: str, value: Any) -> BufferConfig:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return BufferConfig(capacity=value)
-    if value is None or value is False:
-        raise ConfigurationError("buffer must not be None; mode='direct' works without one")
-    return _read(name, value, BufferConfig)
-
-
-def _with_overflow(buffer: BufferConfig, overflow: Any) -> BufferConfig:
-    if isinstance(overflow, str) and overflow not in POLICIES:
+def _check_units(units: Any) -> None:
+    if units is None or (isinstance(units, str) and units in SEGMENTERS):
+        return
+    made = units() if callable(units) else units
+    if not all(callable(getattr(made, name, None)) for name in ("feed", "flush")):
+        close = nearest(units, SEGMENTERS) if isinstance(units, str) else ""
         raise ConfigurationError(
-            f"overflow must be one of {', '.join(POLICIES)}, got {overflow!r}"
-            f"{nearest(overflow, POLICIES)}"
+            f"units must be one of {', '.join(SEGMENTERS)}, or a Segmenter, got {made!r}{close}"
         )
-    return replace(buffer, overflow=overflow)
-
-
-def _timeout(name: str, value: Any) -> Timeouts:
-    if value is None or value is False:
-        return Timeouts(connect=None, first=None, content=None, wire=None, total=None)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        checked = Timeouts(first=value, content=value, wire=value)
-        return replace(checked, connect=min(value, checked.connect or value))
-    return _read(name, value, Timeouts)
-
-
-def _price(name: str, value: Any) -> Price | None:
-    if value is None or value is False:
-        return None
-    if value is True or callable(value):
-        return value  # type: ignore[no-any-return]
-    return _read(name, value, Prices)
-
-
-_READERS: dict[str, Callable[[str, Any], Any]] = {
-    "buffer": _buffer,
-    "batch": _optional(BatchConfig),
-    "flow": _optional(FlowConfig),
-    "metrics": _optional(MetricsConfig),
-    "timeout": _timeout,
-    "retry": _optional(RetryConfig),
-    "price": _price,
-    "tokenizer": lambda name, value: value,
-}

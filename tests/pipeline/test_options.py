@@ -14,11 +14,16 @@ from streamkit import (
     FlowConfig,
     Limits,
     MetricsConfig,
+    RateConfig,
     RetryConfig,
+    StopConfig,
     StreamOptions,
     Timeouts,
+    channel,
+    new_buffer,
+    wrap,
 )
-from streamkit.pipeline.options import LATER, build_options
+from streamkit.pipeline.keywords import LATER, build_options
 from streamkit.testing import Text
 
 SAY = Text("one two")
@@ -67,6 +72,18 @@ def test_without_keywords_everything_is_at_its_default() -> None:
         ({"think": True}, {"think": True}),
         ({"think": False}, {"think": False}),
         ({"think": None}, {"think": None}),
+        ({"units": "word"}, {"units": "word"}),
+        ({"units": None}, {"units": None}),
+        ({"units": "line", "strip": True}, {"units": "line", "strip": True}),
+        ({"rate": 50}, {"rate": RateConfig(50)}),
+        ({"rate": {"rate": 5, "burst": 2}}, {"rate": RateConfig(5, burst=2)}),
+        ({"rate": 0}, {"rate": None}),
+        ({"rate": None}, {"rate": None}),
+        ({"stop_when": "###"}, {"stop_when": StopConfig(strings=("###",))}),
+        ({"stop_when": ["a", "b"]}, {"stop_when": StopConfig(strings=("a", "b"))}),
+        ({"stop_when": callable}, {"stop_when": StopConfig(when=callable)}),
+        ({"transform": callable}, {"transform": callable}),
+        ({"validate": [callable]}, {"validate": [callable]}),
     ],
     ids=str,
 )
@@ -81,6 +98,50 @@ def test_a_keyword_wins_over_the_options_object() -> None:
     assert made.think is False
     assert made.buffer == BufferConfig(capacity=7, overflow="drop")
     assert made.retry is None
+
+
+# -- overflow: with a rate the network must not be slowed, unless the user says so
+
+
+@pytest.mark.parametrize(
+    ("given", "overflow"),
+    [
+        ({}, "block"),
+        ({"rate": 50}, "coalesce"),
+        ({"rate": 0}, "block"),
+        ({"rate": 50, "buffer": 5}, "coalesce"),
+        ({"rate": 50, "buffer": True}, "coalesce"),
+        ({"rate": 50, "buffer": {"capacity": 5}}, "coalesce"),
+        ({"rate": 50, "buffer": {"overflow": "block"}}, "block"),
+        ({"rate": 50, "buffer": BufferConfig()}, "block"),
+        ({"rate": 50, "overflow": "block"}, "block"),
+        ({"rate": 50, "overflow": "drop"}, "drop"),
+        ({"rate": 50, "options": StreamOptions()}, "coalesce"),
+        ({"rate": 50, "options": StreamOptions(buffer=BufferConfig())}, "block"),
+        ({"options": StreamOptions(rate=RateConfig(50))}, "coalesce"),
+        ({"options": StreamOptions(rate=RateConfig(50), buffer=BufferConfig())}, "block"),
+        ({"options": StreamOptions(rate=RateConfig(50)), "rate": 20}, "coalesce"),
+    ],
+    ids=str,
+)
+def test_a_rate_makes_coalesce_of_a_policy_nobody_chose(
+    given: dict[str, Any], overflow: str
+) -> None:
+    assert build_options(given).buffer.overflow == overflow
+
+
+# -- units of one's own
+
+
+def test_a_function_makes_units_for_each_stream() -> None:
+    options = StreamOptions(units=lambda: new_buffer("token", threshold=2))
+    feed, first = channel(options=options)
+    feed.put("left ")
+    first.start()
+    second = wrap(["a b c"], options=options)
+    assert list(second) == ["a b ", "c"]
+    feed.finish()
+    assert first.wait(10).text == "left "
 
 
 # -- what is refused
@@ -120,6 +181,28 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"retry": {"initial": math.inf}}, "initial must be seconds"),
     ({"think": 1}, "think must be True, False or None, got 1"),
     ({"think": "yes"}, "think must be True, False or None, got 'yes'"),
+    ({"units": "wrod"}, "got 'wrod'; did you mean 'word'?"),
+    ({"units": lambda: "word"}, "or a Segmenter, got 'word'"),
+    ({"units": 5}, "units must be one of"),
+    ({"strip": True}, "strip needs units that have a name, got None"),
+    ({"strip": "yes"}, "strip must be True or False, got 'yes'"),
+    ({"rate": -1}, "rate must be at least 0, got -1"),
+    ({"rate": math.nan}, "rate must be at least 0, got nan"),
+    ({"rate": True}, "rate must say how many tokens per second, got True"),
+    ({"rate": {"burst": 2}}, "rate must say how many tokens per second, got {'burst': 2}"),
+    ({"rate": "fast"}, "rate must be None, tokens per second, a mapping or RateConfig, got 'fast'"),
+    ({"max_wait": 1}, "max_wait needs units, got none and 1"),
+    ({"max_wait": 0, "units": "word"}, "max_wait must be seconds over 0, got 0"),
+    ({"rate": {"rate": 5, "brust": 2}}, "rate has no field 'brust'; did you mean 'burst'?"),
+    ({"rate": {"rate": 5, "burst": 0}}, "burst must be at least 1, got 0"),
+    ({"transform": 5}, "transform must be callable"),
+    ({"transform": "highlight"}, "transform must be one of"),
+    ({"transform": [callable, 5]}, "transform must be callable"),
+    ({"validate": 5}, "validate must be callable"),
+    ({"stop_when": 5}, "stop_when must be"),
+    ({"stop_when": ""}, "stop"),
+    ({"price": "cheap"}, "price must be"),
+    ({"tokenizer": "gpt"}, "tokenizer must be a function"),
     ({"temperature": "hot"}, "temperature must be a number, got str"),
     ({"temperature": True}, "temperature must be a number, got bool"),
     ({"max_tokens": 0}, "max_tokens must be at least 1, got 0"),
@@ -180,6 +263,18 @@ def test_a_part_that_does_not_exist_yet_is_refused_by_name(play: Any, name: str)
         {"timeout": None},
         {"retry": 3},
         {"limits": None},
+        {"rate": 50},
+        {"units": "words"},
+        {"max_wait": 0},
+        {"max_wait": 1},
+        {"max_wait": "1s"},
+        {"progress_interval": -1},
+        {"progress_interval": True},
+        {"on_metrics": "log"},
+        {"on_error": 5},
+        {"transform": 5},
+        {"validate": 5},
+        {"stop_when": 5},
     ],
     ids=str,
 )
