@@ -11,6 +11,9 @@ Endings are decided by protocol, not by the end of the body (DESIGN.md section 2
     a break or a clock after a finish reason                      -> complete
     a clean end with neither                                      -> TruncatedStream
     a break with neither                                          -> StreamInterrupted
+
+Before any of these comes the user's word: a stop ends the answer as ``stopped``, a validator or any
+other function of the user that says no ends it with what it said. Either closes upstream at once.
 """
 
 from __future__ import annotations
@@ -29,9 +32,9 @@ from streamkit.errors import (
     TruncatedStream,
 )
 from streamkit.latch import Latch
-from streamkit.observe.metrics import Counters
-from streamkit.pipeline.chain import Tail
+from streamkit.observe.counters import Counters
 from streamkit.pipeline.source import Feed, Source
+from streamkit.pipeline.tail import Tail
 from streamkit.providers.finish import finish_class
 from streamkit.recovery.retry import RetryPolicy
 from streamkit.transport.base import Aborted, Link
@@ -85,13 +88,18 @@ class Attempts:
         #: One entry per attempt, the present one included once its headers are read.
         self.made: tuple[Attempt, ...] = ()
         self.request_id: str | None = None
+        #: What came due while nothing came, where nobody else takes it; goes before what comes.
+        self.late: list[Chunk] = []
         self._number = 0
         #: True once a byte of a body came: from then on errors carry a partial result.
         self.answered = False
 
     def run(self) -> Iterator[list[Chunk]]:
         """Chunk lists as they come; see the top of the file."""
-        while True:
+        tail, now = self._tail, self._link.clocks.now
+        # The first look at the time starts the clock of max_seconds.
+        held = tail.tick(time(), now())
+        while not tail.stopped:
             self._link.begin_attempt()
             self._number += 1
             self.request_id = None
@@ -101,45 +109,66 @@ class Attempts:
             except Aborted:
                 return
             except StreamkitError as error:
+                if tail.stopped:
+                    break  # its time was up before an answer had begun
                 delay = self._failed(error)
                 if delay is None:
                     raise
+            due = tail.due()
+            if due is not None:
+                delay = min(delay, max(0.0, due - now()))
             if self._cancelled.wait(delay):
                 return
+            held = tail.tick(time(), now())
             self._counters.retries += 1
+        yield [*held, tail.done("stopped", time())]
 
     def _one(self) -> Iterator[list[Chunk]]:
+        tail = self._tail
         feed = self._source.open(self._link)
         try:
+            self._counters.answered(self._link.clocks.now())
             self.request_id = feed.request_id
             self.made += (Attempt(self._number, feed.status, feed.request_id),)
             yield from self._pump(feed)
+            if tail.stopped:
+                feed.close()  # at once: what the provider still makes is paid for
+                yield [tail.done("stopped", time())]
+                return
             outcome = self._judge(feed)
-            yield [self._tail.done(outcome, time())]
+            yield [tail.done(outcome, time())]
             feed.finish()
         finally:
             feed.close()
 
     def _pump(self, feed: Feed) -> Iterator[list[Chunk]]:
         """Everything the body holds, and what was held back, whatever ends it."""
+        tail = self._tail
         try:
             yield from self._read(feed)
+        except Aborted:
+            raise
         except (StreamInterrupted, StreamTimeout):
             yield from self._held(feed)
-            if not _decided(feed):
+            if not (tail.ended or _decided(feed)):
                 raise
-        except StreamkitError:
+        except Exception:  # of a foreign source: anything
             yield from self._held(feed)
             raise
         else:
             yield from self._held(feed)
+        if (error := tail.error) is not None:
+            raise error
 
     def _read(self, feed: Feed) -> Iterator[list[Chunk]]:
-        tail, clocks, counters = self._tail, self._link.clocks, self._counters
+        tail, clocks, counters, late = self._tail, self._link.clocks, self._counters, self.late
+        timed = counters.timed
         seen = quiet = 0
         finishing = False
         while not feed.finished:
             chunks = feed.read()
+            if late:
+                yield from self._belated()
             if chunks is None:
                 return
             # Floods that bring no content never wait, so no clock of waiting stops them.
@@ -153,17 +182,22 @@ class Attempts:
             seen = feed.received
             if chunks:
                 before = tail.content
-                chunks = tail.feed(chunks, time())
+                now = clocks.now()
+                chunks = tail.feed(chunks, time(), now)
                 counters.chunks_received += len(chunks)
                 if tail.content != before:
                     quiet = seen
-                    counters.arrived(clocks.now())
+                    counters.arrived(now)
                     if not finishing:
                         clocks.progressed()
                     if not before:
                         tail.model, tail.id = feed.names
                 if chunks:
                     yield chunks
+                    if timed:
+                        counters.resumed(clocks.now())
+                if tail.ended:
+                    return
                 if (over := tail.over) is not None:
                     raise over
             if finishing:
@@ -174,14 +208,23 @@ class Attempts:
                 clocks.finishing()
 
     def _held(self, feed: Feed) -> Iterator[list[Chunk]]:
+        yield from self._belated()
         self._tail.model, self._tail.id = feed.names
         self._tail.finish_reason = feed.finish_reason
         if held := self._tail.flush(time()):
             self._counters.chunks_received += len(held)
             yield held
 
+    def _belated(self) -> Iterator[list[Chunk]]:
+        if self.late:
+            late = self.late.copy()
+            self.late.clear()
+            yield late
+
     def _judge(self, feed: Feed) -> Outcome:
         tail, reason = self._tail, feed.finish_reason
+        if feed.failed is not None:
+            raise feed.failed
         if reason is None and feed.blocked is not None:
             return "content_filter"
         if reason is None:
@@ -206,7 +249,8 @@ class Attempts:
         """Note a failed attempt; seconds to wait before the next, or None to give up."""
         delay = None
         number = self._number
-        if self._policy is not None and not self._tail.content:
+        # What a function of the user raised may look like a failure of the network; it is none.
+        if self._policy is not None and not self._tail.content and error is not self._tail.error:
             delay = self._policy.delay(
                 error, failures=number, total_left=self._link.clocks.total_left()
             )
@@ -215,7 +259,7 @@ class Attempts:
         self.request_id = error.request_id or self.request_id
         attempt = Attempt(number, status, self.request_id, error, delay or 0.0)
         self.made = (*self.made[: number - 1], attempt)
-        self._counters.errors += 1
+        self._counters.failed()
         log.debug("attempt failed number=%d error=%s delay=%s", number, type(error).__name__, delay)
         if delay is not None:
             error.__traceback__ = None  # kept in Attempt: its frames would keep the answer alive
@@ -226,4 +270,4 @@ class Attempts:
 
 def _decided(feed: Feed) -> bool:
     """Whether the provider has said how the answer ends."""
-    return feed.finish_reason is not None or feed.blocked is not None
+    return feed.finish_reason is not None or feed.blocked is not None or feed.failed is not None

@@ -49,6 +49,11 @@ class Feed(Protocol):
         ...
 
     @property
+    def failed(self) -> StreamkitError | None:
+        """What the service said went wrong, while it may still say more; None if nothing."""
+        ...
+
+    @property
     def finished(self) -> bool:
         """True once the provider's terminal event came."""
         ...
@@ -166,6 +171,12 @@ class HttpFeed:
         return self._provider.blocked
 
     @property
+    def failed(self) -> StreamkitError | None:
+        """See Feed."""
+        failure = self._provider.failure
+        return None if failure is None else self._redactor.error(failure)
+
+    @property
     def finished(self) -> bool:
         """See Feed."""
         return self._provider.finished and self._head.error is None
@@ -184,18 +195,17 @@ class HttpFeed:
         """See Feed."""
         error = self._head.error
         if error is not None:
-            raise self._redactor.error(error)
+            raise self._redactor.error(error) if isinstance(error, StreamkitError) else error
         if self._ended:
             return None
         try:
             data = self._stream.read()
         except StreamkitError as failure:
             self._redactor.error(failure)
-            held = self._provider.failure
-            if held is None:
+            if self.failed is None:
                 raise
             # The service had said what is wrong, and was only given time to say more.
-            raise self._redactor.error(held) from failure
+            raise self.failed from failure
         if data:
             self.received += len(data)
             return self._head.feed(data)

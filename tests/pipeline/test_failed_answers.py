@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from streamkit import InvalidRequest, Overloaded, ProviderError, RateLimited, RetryConfig
-from streamkit.testing import Headers, Raw, Reset, Text
+from streamkit.testing import Hang, Headers, Raw, Reset, Text
 
 USAGE = {"input_tokens": 5, "output_tokens": 6, "total_tokens": 11}
 
@@ -116,3 +116,11 @@ def test_a_repeated_event_of_a_response_is_read_once(play: Any, mode: str) -> No
         body(*[frame for frame in said for _ in range(2)], end), api="responses", mode=mode
     )
     assert stream.result().text == "aab"
+
+
+def test_an_error_is_raised_soon_although_the_connection_stays_open(play: Any, mode: str) -> None:
+    error = {"type": "error", "code": "server_error", "message": "it broke", "param": None}
+    stream = play([*body(error), Hang()], api="responses", mode=mode, retry=None, timeout=30)
+    with pytest.raises(Overloaded, match="it broke") as caught:
+        stream.result()
+    assert caught.value.elapsed < 10
