@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sized
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from streamkit.chunk import Result, Usage
+from streamkit.chunk import Chunk, Result, Usage
+from streamkit.errors import ConfigurationError
 from streamkit.observe.cost import Price, charge, reported_cost
 from streamkit.request import Call
 
-__all__ = ["Account", "Tokenizer"]
+__all__ = ["Account", "Tokenizer", "number_of"]
 
 log = logging.getLogger("streamkit.pipeline")
 
@@ -83,20 +84,63 @@ class Account:
         usage, cost = self._settled
         return replace(result, usage=usage, cost=cost)
 
+    def meter(self) -> Callable[[Chunk], float] | None:
+        """
+        What tells how much a chunk adds to the cost, in US dollars, by an estimate; None without a
+        price.
+
+        The prompt counts, with the first chunk, if there is a tokenizer; without one each delta is
+        a token.
+
+        Raises:
+            ConfigurationError: The price knows nothing of this model.
+        """
+        if self._price is None:
+            return None
+        if self._charge(Usage(input_tokens=0, output_tokens=0)) is None:
+            raise ConfigurationError(f"max_cost needs a price, and there is none for {self._model}")
+        tokens, spent = 0, 0.0
+        prompt: int | None = None
+
+        def adds(chunk: Chunk) -> float:
+            nonlocal tokens, spent, prompt
+            if prompt is None:
+                prompt = self._prompt() or 0
+            tokens += 1 if self._tokenizer is None else self._count(chunk.content)
+            total = self._charge(Usage(input_tokens=prompt, output_tokens=tokens)) or 0.0
+            added, spent = total - spent, total
+            return added
+
+        return adds
+
+    def _charge(self, usage: Usage) -> float | None:
+        """What that much costs by the user's price."""
+        assert self._price is not None
+        return charge(
+            self._price,
+            usage,
+            provider=self._provider,
+            models=(self._model,),
+            cached_apart=self._cached_apart,
+        )
+
+    def _prompt(self) -> int | None:
+        """The tokens of what was asked, where that is known and can be counted."""
+        return None if self._call is None else self._count((self._call.system, self._call.messages))
+
     def _estimate(self, result: Result) -> Usage:
         assert self._tokenizer is not None
-        prompt = () if self._call is None else (self._call.system, self._call.messages)
         calls = [(call.name, call.arguments) for call in result.tool_calls]
         answer = (result.reasoning, result.text, result.refusal, calls)
         return Usage(
-            input_tokens=None if self._call is None else self._count(prompt),
+            input_tokens=self._prompt(),
             output_tokens=self._count(answer),
             estimated=True,
         )
 
     def _count(self, value: Any) -> int:
         assert self._tokenizer is not None
-        return sum(_number(self._tokenizer(text)) for text in _texts(value))
+        return sum(number_of(self._tokenizer(text)) for text in _texts(value))
 
     def _cost(
         self, usage: Usage, answering: str | None, details: Mapping[str, Any] | None
@@ -133,7 +177,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _number(tokens: Any) -> int:
+def number_of(tokens: Any) -> int:
     """
     How many tokens a tokenizer found.
 

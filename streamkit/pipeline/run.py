@@ -16,29 +16,24 @@ cancelled.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from _thread import allocate_lock, get_ident
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import Context, copy_context
-from copy import copy
 from time import monotonic
 from typing import Any
 
-from streamkit.chunk import Chunk, Outcome, Result
+from streamkit.chunk import Chunk, Outcome
 from streamkit.deadline import Clocks
 from streamkit.errors import ConcurrencyError, ConnectError, StreamkitError
-from streamkit.flow.ring import StreamBuffer
-from streamkit.flow.watermark import WaterMark
+from streamkit.flow.watch import Backpressure
 from streamkit.latch import Latch
-from streamkit.observe.metrics import Counters, Metrics
-from streamkit.observe.progress import Progress
-from streamkit.pipeline.account import Account
 from streamkit.pipeline.attempts import Attempts
-from streamkit.pipeline.chain import Tail, stage_names
 from streamkit.pipeline.hooks import Hooks
 from streamkit.pipeline.options import StreamOptions
-from streamkit.pipeline.producer import new_ring, produce
+from streamkit.pipeline.pace import Pace
+from streamkit.pipeline.producer import Overdue, new_ring, produce
+from streamkit.pipeline.report import Report
 from streamkit.pipeline.source import Source
 from streamkit.process import forget, generation, remember
 from streamkit.recovery.retry import RetryPolicy
@@ -56,7 +51,7 @@ FAREWELL = 0.1
 TAKE = 256
 
 
-class Run:
+class Run(Report):
     """
     The engine of one Stream.
 
@@ -74,49 +69,31 @@ class Run:
         call: Call | None = None,
         cached_apart: bool = False,
     ) -> None:
-        self.id = os.urandom(8).hex()
-        self.provider = provider
-        self.model = model
-        self.options = options
+        super().__init__(
+            options, provider=provider, model=model, stages=stages, call=call,
+            cached_apart=cached_apart,
+        )  # fmt: skip
         self.hooks = Hooks()
-        self.counters = Counters()
         #: Whether chunks may be shed, so that gaps show up among the others.
         self.lossy = options.buffer.overflow not in ("block", "coalesce")
-        self.tail = Tail(options.limits, stage_names(stages, options.think))
+        self.pace = None if options.rate is None else Pace(options.rate, options.tokenizer)
         self.context: Context = copy_context()
-        self.ended = Latch()
         #: Set once the final callbacks have returned.
         self.told = Latch()
         #: Held by whoever drains right now; only ever tried, never waited for.
         self.draining = allocate_lock()
         #: The thread that drains or drained last. Not its ident, which another may get.
         self.drainer: threading.Thread | None = None
-        #: What a loop has taken out and is going through; a list's own iterator.
-        self.rest: Iterator[Chunk] | None = None
-        self.outcome: Outcome | None = None
-        self.error: BaseException | None = None
         self.reason = ""
         self._source = source
-        self._account = Account(
-            call,
-            provider=provider,
-            model=model,
-            price=options.price,
-            tokenizer=options.tokenizer,
-            cached_apart=cached_apart,
-        )
         self._generation = generation()
         self._cancelled = Latch()
         self._settled = allocate_lock()  # taken once, by the first to settle, and never given back
         self._claimed = allocate_lock()  # likewise, by the one consumer
         self._announced = allocate_lock()
         self._link: Link | None = None
-        self._attempts: Attempts | None = None
         self._reader: Iterator[list[Chunk]] | None = None
-        self._ring: StreamBuffer[Chunk] | None = None
         self._producer: threading.Thread | None = None
-        self._failure: BaseException | None = None
-        self._result: Result | None = None
         self.consumer: threading.Thread | None = None
 
     # -- life
@@ -160,13 +137,19 @@ class Run:
         return self._claimed.locked()
 
     @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers of the last answer, without secrets."""
+        return self._source.headers
+
+    @property
     def begun(self) -> bool:
         """Whether anything was sent, or is about to be."""
         return self.counters.started is not None
 
     def begin(self) -> None:
         """Open for business: clocks, ring, reader. Called once, by the consumer."""
-        self.counters.started = monotonic()
+        now, ended = monotonic(), self.counters.ended
+        self.counters.started = now if ended is None else min(now, ended)
         link = self._link = Link(Clocks(self.options.timeout))
         retry = self.options.retry
         self._attempts = Attempts(
@@ -183,6 +166,8 @@ class Run:
         self._reader = self._attempts.run()
         if self.options.mode != "direct":
             self._start_producer()
+        elif self.tail.is_timed:
+            link.timer = Overdue(self.tail, self._attempts.late.extend, self.counters)
         if self.ended.is_set:  # cancelled while we set up: cut what was made after it looked
             link.abort()
             if self._ring is not None:
@@ -190,20 +175,18 @@ class Run:
 
     def _start_producer(self) -> None:
         assert self._reader is not None
-        ring = self._ring = new_ring(self.options.buffer)
-        mark: WaterMark | None = None
-        flow = self.options.flow
-        if (
-            self.options.mode == "managed"
-            and flow is not None
-            and flow.enabled
-            # A lossy policy sheds instead of waiting: with the read paused it could never act.
-            and not self.lossy
-        ):
-            mark = WaterMark(flow.backpressure_threshold, flow.resume_threshold)
+        assert self._link is not None
+        ring = self._ring = new_ring(self.options.buffer, paced=self.pace is not None)
+        if self.tail.is_timed:
+            self._link.timer = Overdue(self.tail, ring.push_many, self.counters)
+        options, flow = self.options, self.options.flow
+        # Who paces and merges wants the network to be read on: DESIGN.md 3.6.
+        merges = self.pace is not None and options.buffer.overflow == "coalesce"
+        if options.mode == "managed" and flow is not None and flow.enabled and not merges:
+            self._pressure = Backpressure(ring, flow)
         self._producer = threading.Thread(
             target=self.context.copy().run,
-            args=(produce, self._reader, ring, mark, self._read_failed),
+            args=(produce, self._reader, ring, self._pressure, self._read_failed),
             name=f"streamkit-producer-{self.id}",
             daemon=True,
         )
@@ -226,7 +209,8 @@ class Run:
         if self._ring is None:
             return self._read_directly()
         try:
-            items = self._ring.pop_many(TAKE, timeout=timeout)
+            # What is paced stays in the ring, where it can be merged and holds the reader.
+            items = self._ring.pop_many(TAKE if self.pace is None else 1, timeout=timeout)
         except TimeoutError:
             return []
         if items:
@@ -239,7 +223,7 @@ class Run:
         assert self._reader is not None
         try:
             return next(self._reader, None)
-        except StreamkitError as error:
+        except Exception as error:
             self._read_failed(error)
             raise
 
@@ -262,13 +246,19 @@ class Run:
         if not self._settled.acquire(blocking=False):
             return False
         try:
-            self.counters.ended = monotonic() if self.begun else None
+            self.counters.ended = monotonic()
             self.error = error
             self.outcome = outcome
+            self.counters.raised = error is not None and not self._failed_with(error)
             forget(self)
         finally:
             self.ended.set()  # whatever interrupts us: nobody may wait for ever
         return True
+
+    def _failed_with(self, error: BaseException) -> bool:
+        """Whether it is what the last request failed with, which is counted there."""
+        attempts = self._attempts
+        return attempts is not None and any(made.error is error for made in attempts.made[-1:])
 
     def cancel(self, reason: str = "") -> None:
         """Stop now, from anywhere; see the top of the file."""
@@ -281,15 +271,20 @@ class Run:
 
     stop = cancel  # for process.Stoppable
 
-    def fail(self, error: BaseException) -> None:
-        """A callback raised, or the reader did: that is the outcome. The drainer only."""
+    def fail(self, error: BaseException) -> bool:
+        """
+        A callback raised, or the reader did: that is the outcome. The drainer only.
+
+        False where a cancel was quicker than the reader, so that its error is nobody's concern.
+        """
         outcome: Outcome = "failed"
         if isinstance(error, StreamkitError):
             outcome = error.outcome
             if error is self._failure and self._attempts is not None and self._attempts.answered:
                 error.partial = self._settled_result(outcome)
-        self.settle(outcome, error)
+        first = self.settle(outcome, error)
         self.cut()
+        return first or error is not self._failure
 
     def cut(self) -> None:
         """Close the connection and wake everybody."""
@@ -380,80 +375,3 @@ class Run:
                 f"no thread for the stream: {error}; mode='direct' works without one",
                 kind="resources", retryable=False, stage="connect", stream_id=self.id,
             ) from None  # fmt: skip
-
-    # -- snapshots, any thread
-
-    def result(self) -> Result:
-        """The Result so far, or the final one."""
-        if self._result is not None:
-            return self._result
-        if not self.ended.is_set:
-            return self._snapshot(self.outcome)
-        self._result = self._settled_result(self.outcome)
-        return self._result
-
-    def _settled_result(self, outcome: Outcome | None) -> Result:
-        answered = self._attempts is not None and self._attempts.answered
-        return self._account.settle(self._snapshot(outcome), self.tail.details, answered=answered)
-
-    def _snapshot(self, outcome: Outcome | None) -> Result:
-        return self.tail.result(
-            outcome=outcome,
-            request_id=self.request_id,
-            metrics=self.metrics(),
-            attempts=() if self._attempts is None else self._attempts.made,
-            dropped=self.dropped,
-        )
-
-    @property
-    def dropped(self) -> int:
-        """Chunks the consumer never got: shed by the buffer policy, or left by a cancel."""
-        if self.ended.is_set and (self.outcome == "cancelled" or self.error is not self._failure):
-            # Stopped by the consumer: what was on its way, wherever it was, reached nobody.
-            counters = self.counters
-            return counters.chunks_received - self.delivered - self._merged
-        return 0 if self._ring is None else self._ring.stats().dropped
-
-    @property
-    def _merged(self) -> int:
-        return 0 if self._ring is None else self._ring.merged
-
-    @property
-    def delivered(self) -> int:
-        """Chunks handed out; those a loop has taken but not come to yet are not."""
-        rest = self.rest
-        return self.counters.chunks_delivered - (0 if rest is None else counted(copy(rest)))
-
-    @property
-    def request_id(self) -> str | None:
-        """The provider's id of the last request."""
-        return None if self._attempts is None else self._attempts.request_id
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers of the last answer, without secrets."""
-        return self._source.headers
-
-    def metrics(self) -> Metrics:
-        """The numbers so far."""
-        return self.counters.snapshot(
-            monotonic(),
-            stream_id=self.id,
-            provider=self.provider,
-            model=self.model,
-            dropped=self.dropped,
-            merged=self._merged,
-            delivered=self.delivered,
-        )
-
-    def progress(self) -> Progress:
-        """How far the drainer has come."""
-        return Progress(
-            tokens_received=self.delivered,
-            elapsed=self.counters.elapsed(monotonic()),
-        )
-
-
-def counted(chunks: Iterable[Chunk]) -> int:
-    """How many were received; gaps never were."""
-    return sum(chunk.kind != "gap" for chunk in chunks)
