@@ -404,3 +404,14 @@ SHAPED = (
 for provider in SHAPED:
     for api in ("chat", "responses", "completions"):
         READERS[provider, api] = READERS["openai", api]
+
+
+def has_answer(entry: dict[str, Any]) -> bool:
+    """Whether the SDK reads this recording to a good end."""
+    expected = entry["expected"]
+    return (
+        (entry["provider"], entry["api"]) in READERS
+        and expected["error"] is None
+        and expected["finish_class"] != "error"
+        and entry["oracle"].get("sdk_exception") is None
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from recorded import STREAMS, body_of, by_id
-from sdks import KEY, READERS, Heard
+from sdks import KEY, READERS, Heard, has_answer
 
 from streamkit import Client
 from streamkit.testing import (
@@ -87,14 +87,7 @@ def test_the_local_provider_is_read_alike(
         assert mine.tools == [("add", {"a": 1, "b": [2, "ü"]}), ("now", {})]
 
 
-WITH_SDK = [
-    entry
-    for entry in STREAMS
-    if (entry["provider"], entry["api"]) in READERS
-    and entry["expected"]["error"] is None
-    and entry["oracle"].get("sdk_exception") is None
-    and entry["expected"]["finish_class"] != "error"
-]
+WITH_SDK = [entry for entry in STREAMS if has_answer(entry)]
 
 
 @pytest.mark.parametrize("entry", WITH_SDK, ids=by_id)
