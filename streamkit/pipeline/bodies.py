@@ -1,0 +1,153 @@
+"""
+Bodies for web frameworks: a stream as server-sent events or as lines of JSON.
+
+How it ends, which the status line cannot tell any more:
+
+    the answer is over     -> its ``done`` chunk, and in events ``[DONE]``
+    the stream was stopped -> its ``done`` chunk, with the outcome ``cancelled``, and no ``[DONE]``
+    it failed              -> an error in safe words, and no ``[DONE]``
+    the client left        -> the server calls close(), which stops the stream
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+from typing_extensions import override
+
+from streamkit.chunk import Chunk, Outcome
+from streamkit.errors import ConcurrencyError, StreamkitError
+from streamkit.wire.encode import DONE, encode_event
+from streamkit.wire.present import present_chunk, present_error, to_json
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Body", "NDJSONBody", "SSEBody"]
+
+log = logging.getLogger("streamkit.pipeline")
+
+
+class Streaming(Protocol):
+    """What a body needs of a Stream."""
+
+    @property
+    def id(self) -> str:
+        """Named in the log."""
+        ...
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended."""
+        ...
+
+    def chunks(self) -> Iterator[Chunk]:
+        """A generator; closing it stops the stream."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop; from any thread, idempotent."""
+        ...
+
+
+class Body:
+    """
+    A stream as an iterable of bytes, which sends its request when the first bytes are asked for.
+
+    An error does not come out of the loop: where a server would log it and break the connection,
+    the client is told in the format's own way. ``on_error``, ``result()`` and the log have it.
+
+    Thread safety: **shared**: close() from any thread; one loop at a time, a second one raises
+    ConcurrencyError while the stream runs and gets nothing after it.
+    """
+
+    def __init__(self, stream: Streaming) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        stream = self._stream
+        if stream.outcome is not None:
+            return
+        chunks = stream.chunks()
+        last: bytes | None = None
+        try:
+            for chunk in chunks:
+                if chunk.done:
+                    last = self._end(present_chunk(chunk))
+                else:
+                    yield self._piece(present_chunk(chunk))
+        except ConcurrencyError:
+            raise  # nothing the client should know of: another loop has the stream
+        except Exception as error:
+            _tell(stream.id, error)
+            last = self._failure(present_error(error))
+        finally:
+            chunks.close()  # type: ignore[attr-defined]
+        if last is None:
+            last = self._end({"kind": "done", "outcome": stream.outcome})
+        yield last
+
+    def close(self) -> None:
+        """Stop the stream, unless it has ended; servers call it when the client is gone."""
+        self._stream.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _piece(self, shown: dict[str, Any]) -> bytes:
+        raise NotImplementedError
+
+    def _end(self, shown: dict[str, Any]) -> bytes:
+        return self._piece(shown)
+
+    def _failure(self, shown: dict[str, Any]) -> bytes:
+        return self._piece(shown)
+
+
+class SSEBody(Body):
+    """
+    Server-sent events: JSON per chunk, then ``[DONE]``, or an event ``error``.
+
+    After the outcome ``cancelled`` there is no ``[DONE]``: half an answer must not look whole.
+
+    Thread safety: **shared**; see Body.
+    """
+
+    @override
+    def _piece(self, shown: dict[str, Any]) -> bytes:
+        return encode_event(None, to_json(shown))
+
+    @override
+    def _end(self, shown: dict[str, Any]) -> bytes:
+        last = self._piece(shown)
+        return last if shown.get("outcome") == "cancelled" else last + encode_event(None, DONE)
+
+    @override
+    def _failure(self, shown: dict[str, Any]) -> bytes:
+        return encode_event("error", to_json(shown))
+
+
+class NDJSONBody(Body):
+    """
+    A JSON object per line; the last one is of kind ``done`` or ``error``.
+
+    Thread safety: **shared**; see Body.
+    """
+
+    @override
+    def _piece(self, shown: dict[str, Any]) -> bytes:
+        return to_json(shown).encode() + b"\n"
+
+
+def _tell(stream_id: str, error: Exception) -> None:
+    """A user's own exception is a bug of theirs that no loop of theirs will show."""
+    own = not isinstance(error, StreamkitError)
+    log.warning(
+        "body ends with an error id=%s error=%s",
+        stream_id, type(error).__name__, exc_info=error if own else None,
+    )  # fmt: skip
