@@ -7,15 +7,16 @@ cancelling and failing are the same for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import current_thread
-from time import monotonic
+from time import monotonic, time
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConcurrencyError
-from streamkit.pipeline.run import Run, counted
+from streamkit.pipeline.report import counted
+from streamkit.pipeline.run import Run
 
-__all__ = ["Drain"]
+__all__ = ["Drain", "open_drain"]
 
 
 class Drain:
@@ -33,6 +34,13 @@ class Drain:
         self._over = False
         self._timed = False
         self._hooked = False
+        self._reports = False
+        self._between: Callable[[], None] | None = None
+        self._clocked = run.counters.timed
+        flow = run.options.flow
+        managed = run.options.mode == "managed" and flow is not None and flow.enabled
+        #: Seconds of a loop body that are too long; None where nobody asked.
+        self._slow = flow.slow_threshold if managed and flow is not None else None
 
     def next(self, timeout: float | None = None, *, delivered: bool = False) -> list[Chunk] | None:
         """
@@ -56,7 +64,7 @@ class Drain:
             if self._hooked or self._timed:
                 chunks = self._next_hooked(timeout)
             else:
-                chunks = self._take(timeout)
+                chunks = self._fetch(timeout)
             if delivered and chunks:
                 self.count(chunks)
             if chunks is None and self.final is None and not run.ended.is_set:
@@ -66,8 +74,8 @@ class Drain:
             if isinstance(error, KeyboardInterrupt) and run.consumer is None:
                 run.settle("cancelled")  # Ctrl-C while waiting: the user's word, not a failure
                 run.cut()
-            else:
-                run.fail(error)
+            elif not run.fail(error):
+                return None
             raise
         finally:
             run.draining.release()
@@ -90,7 +98,48 @@ class Drain:
         rest = iter(chunks)
         self.run.rest = rest
         self.count(chunks)
-        return rest
+        return self._watched(rest) if self.watches else rest
+
+    def _watched(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """The same, with a look at the time after each loop body."""
+        began = monotonic()
+        for chunk in chunks:
+            yield chunk
+            began = self.handled(began)
+            if self.run.ended.is_set:
+                return  # on_metrics or on_progress stopped it
+
+    @property
+    def watches(self) -> bool:
+        """Whether handled() has a use."""
+        return self._slow is not None or self._reports
+
+    def handled(self, began: float) -> float:
+        """A loop body is over: it may have been too long, or time to report; what time it is."""
+        now = monotonic()
+        if self._slow is not None and now - began > self._slow:
+            self.run.counters.slow(now - began)
+        if self._reports and self.run.hooks.reports_due(now):
+            self._report()
+        return now
+
+    def _report(self) -> None:
+        """on_metrics and on_progress, while the user's code goes through what was taken."""
+        run = self.run
+        if not run.draining.acquire(blocking=False):
+            return  # a cancel from elsewhere makes the last calls right now
+        try:
+            if not run.ended.is_set:
+                run.hooks.report(run.metrics, run.progress)
+        finally:
+            run.draining.release()
+            if run.ended.is_set:
+                run.tidy()
+
+    def handing(self) -> None:
+        """What was taken before, and held back, goes out now: until here it waited in a queue."""
+        if self._clocked:
+            self.run.counters.handed(monotonic())
 
     def leave(self) -> None:
         """The consumer is gone, maybe before the end, and the rest it took is not delivered."""
@@ -106,21 +155,50 @@ class Drain:
     def _begin(self) -> None:
         run = self.run
         hooks = run.hooks
-        hooks.begin(run.options.batch, run.options.metrics)
+        hooks.begin(run.options, run.counters)
         self._hooked = hooks.any_content
         self._timed = hooks.due() is not None or bool(hooks.on_progress or hooks.on_metrics)
+        self._reports = hooks.any_reports
+        self._between = self._report_inside if self._reports else None
         if not run.ended.is_set:
             run.begin()
+
+    def _fetch(self, timeout: float | None) -> list[Chunk] | None:
+        """What comes next, at the pace the user asked for."""
+        run = self.run
+        pace = run.pace
+        if pace is None:
+            return self._take(timeout)
+        if run.ended.is_set:
+            pace.clear()
+        if pace.is_empty:
+            until = None if timeout is None else monotonic() + timeout
+            chunks = self._take(timeout)
+            if not chunks:
+                return chunks
+            pace.add(chunks)
+            timeout = None if until is None else max(0.0, until - monotonic())
+        chunks = pace.next(timeout, run.ended)
+        if chunks:
+            self.handing()
+        return chunks
 
     def _take(self, timeout: float | None) -> list[Chunk] | None:
         if self._over:
             return None
+        counters = self.run.counters
+        if self._clocked:
+            counters.asks(monotonic())
         chunks = self.run.take(timeout)
-        if chunks and chunks[-1].done:
-            self.final = chunks.pop()
-            self._over = True
-            if not chunks:
-                return self._take(timeout)
+        if chunks:
+            if self._clocked:
+                counters.took(monotonic())
+                counters.queued(time() - chunks[0].timestamp)
+            if chunks[-1].done:
+                self.final = chunks.pop()
+                self._over = True
+                if not chunks:
+                    return None
         elif chunks is None:
             self._over = True
         return chunks
@@ -132,13 +210,13 @@ class Drain:
         waits = run.options.mode != "direct"  # there nothing but bytes ends a wait
         while True:
             try:
-                chunks = self._take(self._patience(end) if waits else None)
+                chunks = self._fetch(self._patience(end) if waits else None)
             except Exception:
                 hooks.flush(self._stopped)  # what arrived comes before what ended it
                 raise
             if chunks and self._hooked:
                 try:
-                    hooks.deliver(chunks, self._stopped)
+                    hooks.deliver(chunks, self._stopped, self._between)
                 except BaseException:
                     self.count(chunks)
                     raise
@@ -148,9 +226,16 @@ class Drain:
                     hooks.deliver_final(self.final, self._stopped)
                 return None
             if hooks.overdue():
+                if self._clocked and not chunks:
+                    run.counters.took(monotonic())  # from here on it is the callbacks' time
                 hooks.tick(run.metrics, run.progress, self._stopped)
             if chunks or (end is not None and monotonic() >= end):
                 return chunks
+
+    def _report_inside(self) -> None:
+        """The same between two callbacks, where we are the one who drains."""
+        if self.run.hooks.reports_due(monotonic()):
+            self.run.hooks.report(self.run.metrics, self.run.progress)
 
     def _patience(self, end: float | None) -> float | None:
         """Seconds until the caller's time or the next timed call, whichever is first."""
@@ -161,3 +246,14 @@ class Drain:
 
     def _stopped(self) -> bool:
         return self.run.ended.is_set
+
+
+def open_drain(run: Run) -> Drain | None:
+    """
+    Become the consumer; None when the stream has ended already.
+
+    Raises:
+        ConcurrencyError: There is a consumer, or the stream belongs to the parent process.
+    """
+    run.check_process()
+    return None if run.ended.is_set else Drain(run)

@@ -9,9 +9,7 @@ reference counting, without the garbage collector.
 from __future__ import annotations
 
 import sys
-import threading
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from threading import current_thread
 from time import monotonic
@@ -20,11 +18,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from streamkit.chunk import Chunk, Outcome, Result
 from streamkit.errors import ConcurrencyError, ConfigurationError
-from streamkit.flow.batch import BatchConfig, ChunkBatcher
+from streamkit.flow.batch import Batch, BatchConfig, ChunkBatcher
 from streamkit.observe.metrics import Metrics
 from streamkit.observe.progress import Progress
-from streamkit.pipeline.consumer import Drain
+from streamkit.pipeline.bodies import NDJSONBody, SSEBody
+from streamkit.pipeline.consumer import Drain, open_drain
 from streamkit.pipeline.hooks import HOOKS
+from streamkit.pipeline.pull import Pull, check_timeout
 from streamkit.pipeline.run import Run
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ __all__ = ["Stream"]
 
 #: How long close() waits for a callback that is running; PROMISES.md P14 allows 250 ms.
 CLOSE_PATIENCE = 0.2
-
-#: Chunks of our own making, which no provider sent.
-UNCOUNTED = ("done", "gap")
 
 
 class Stream:
@@ -49,8 +46,7 @@ class Stream:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._pull: Drain | None = None
-        self._pocket: deque[Chunk] = deque()
+        self._pull = Pull(run)
         self._made_at = _caller()
 
     # -- loops
@@ -64,7 +60,7 @@ class Stream:
             ConcurrencyError: The stream has another consumer.
         """
         run = self._run
-        if (drain := self._open()) is None:
+        if (drain := open_drain(self._run)) is None:
             return
         try:
             while (chunks := drain.next()) is not None:
@@ -80,7 +76,7 @@ class Stream:
     def chunks(self) -> Iterator[Chunk]:
         """The chunks of every kind; a quiet end adds a last one of kind ``done``."""
         run = self._run
-        if (drain := self._open()) is None:
+        if (drain := open_drain(self._run)) is None:
             return
         try:
             while (chunks := drain.next()) is not None:
@@ -96,12 +92,13 @@ class Stream:
 
     def batches(
         self, size: int | None = None, *, max_wait: float | None = None
-    ) -> Iterator[list[Chunk]]:
+    ) -> Iterator[Batch[Chunk]]:
         """
         The chunks in lists: as soon as ``size`` are there, or ``max_wait`` seconds after the first.
 
         What is left at the end comes as a last, shorter list, also before an error. In ``direct``
         mode the time is looked at when the next bytes come. Without arguments: the batch options.
+        Each list says why it left when it did: ``batch.trigger``.
 
         Raises:
             ConfigurationError: A size below 1, a negative wait.
@@ -112,11 +109,11 @@ class Stream:
             wait = config.timeout if max_wait is None else max_wait
             if wait is not None and (not isinstance(wait, (int, float)) or not wait >= 0):
                 raise ConfigurationError(f"max_wait must be seconds, 0 or more, got {wait!r}")
-            config = BatchConfig(size=size, timeout=wait, min_size=1, max_size=size)
-        return self._batches(ChunkBatcher(config))
+            config = BatchConfig(size=size, timeout=wait, min_size=1, max_size=size, adaptive=False)
+        return self._batches(ChunkBatcher(config, size_of=_length))
 
-    def _batches(self, batcher: ChunkBatcher[Chunk]) -> Iterator[list[Chunk]]:
-        if (drain := self._open()) is None:
+    def _batches(self, batcher: ChunkBatcher[Chunk]) -> Iterator[Batch[Chunk]]:
+        if (drain := open_drain(self._run)) is None:
             return
         try:
             more = True
@@ -125,19 +122,22 @@ class Stream:
                 try:
                     chunks = drain.next(None if due is None else max(0.0, due - monotonic()))
                 except Exception:
-                    for batch in batcher.flush():
-                        drain.count(batch.items)
-                        yield batch.items
+                    for batch in batcher.close():
+                        drain.count(batch)
+                        yield batch
                     raise
                 if chunks is None:
                     more = False
-                    ready = [] if self._run.ended.is_set else batcher.flush()
+                    ready = [] if self._run.ended.is_set else batcher.close()
                 else:
                     ready = batcher.feed(chunks, monotonic()) if chunks else []
                     ready += batcher.tick(monotonic())
                 for batch in ready:
-                    drain.count(batch.items)
-                    yield batch.items
+                    drain.count(batch)
+                    drain.handing()
+                    began = monotonic()
+                    yield batch
+                    batcher.handled(drain.handled(began) - began)
                     if self._run.ended.is_set:
                         return
             drain.end()
@@ -161,23 +161,8 @@ class Stream:
             ValueError: A timeout that is no number of seconds, 0 or more.
             StreamkitError: What ended the stream, once, after the last chunk.
         """
-        _check_timeout(timeout)
-        pocket = self._kept()
-        while not pocket:
-            self._raise_owed()
-            try:
-                more = self._fill(timeout)
-            except KeyboardInterrupt:
-                self._run.cancel("interrupted")  # it may have come just outside the drain
-                raise
-            if not more and not pocket:
-                if self._run.ended.is_set:
-                    return None
-                if timeout is not None:
-                    raise TimeoutError(f"no chunk within {timeout:g} s")
-        chunk = pocket.popleft()
-        self._run.counters.chunks_delivered += chunk.kind not in UNCOUNTED
-        return chunk
+        check_timeout(timeout)
+        return self._pull.get(timeout)
 
     def poll(self, max_items: int | None = None) -> list[Chunk]:
         """
@@ -194,46 +179,7 @@ class Stream:
             raise ConfigurationError("poll() needs a reading thread: use mode='buffered'")
         if max_items is not None and (not isinstance(max_items, int) or max_items < 1):
             raise ConfigurationError(f"max_items must be a number of at least 1, got {max_items!r}")
-        pocket = self._kept()
-        # Bounded without max_items too: a provider may fill the buffer as fast as we empty it.
-        wanted = self._run.options.buffer.capacity
-        # One more is taken out only when nothing is held: an error is noticed when it is due.
-        while len(pocket) < wanted if max_items is None else not pocket:
-            try:
-                if not self._fill(0.0, wait=False):
-                    break
-            except Exception as error:
-                if not pocket:
-                    raise
-                self._owed = error
-                break
-        if not pocket:
-            self._raise_owed()
-        count = len(pocket) if max_items is None else min(max_items, len(pocket))
-        taken = [pocket.popleft() for _ in range(count)]
-        self._run.counters.chunks_delivered += sum(c.kind not in UNCOUNTED for c in taken)
-        return taken
-
-    _owed: Exception | None = None
-
-    def _raise_owed(self) -> None:
-        """Raise the error that poll() met while it still had chunks to give."""
-        owed, self._owed = self._owed, None
-        if owed is not None:
-            raise owed
-
-    def _fill(self, timeout: float | None, *, wait: bool = True) -> bool:
-        """Take what comes next into the pocket; False when none came in time or none will."""
-        drain = self._puller()
-        if drain is None:
-            return False
-        chunks = drain.next(timeout)
-        if chunks is None:
-            drain.end(wait=wait)
-            if drain.final is not None:
-                self._pocket.append(drain.final)
-        self._pocket.extend(chunks or ())
-        return bool(chunks)
+        return self._pull.poll(max_items)
 
     # -- callbacks
 
@@ -246,7 +192,7 @@ class Stream:
         return self.hook("on_chunk", call)
 
     def on_batch(self, call: Callable[[list[Chunk]], Any]) -> Self:
-        """Call with lists of chunks, grouped by the batch options."""
+        """Call with Batches, lists of chunks, grouped by the batch options."""
         return self.hook("on_batch", call)
 
     def on_metrics(self, call: Callable[[Metrics], Any]) -> Self:
@@ -254,7 +200,7 @@ class Stream:
         return self.hook("on_metrics", call)
 
     def on_progress(self, call: Callable[[Progress], Any]) -> Self:
-        """Call at most ten times a second, and once at the end."""
+        """Call at most every StreamOptions.progress_interval, and once at the end."""
         return self.hook("on_progress", call)
 
     def on_error(self, call: Callable[[BaseException], Any]) -> Self:
@@ -289,7 +235,7 @@ class Stream:
         Raises:
             ConcurrencyError: The stream has a consumer already.
         """
-        drain = self._open()
+        drain = open_drain(self._run)
         if drain is not None:
             self._run.start_consumer(lambda: _drain_all(drain))
         return self
@@ -304,7 +250,7 @@ class Stream:
             BaseException: What ended it, the same object every time.
             ConcurrencyError: Called from the thread that drains: it would wait for itself.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         if (drain := self._claim()) is not None:
             self._run.start_consumer(lambda: _drain_all(drain))
         return self._wait(timeout)
@@ -321,7 +267,7 @@ class Stream:
             BaseException: What ended it, the same object every time.
             ConcurrencyError: Called from the thread that drains: it would wait for itself.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         if (drain := self._claim()) is not None:
             if timeout is None:
                 _drain_all(drain)
@@ -405,7 +351,26 @@ class Stream:
                 source=self,
             )
 
+    # -- bodies for web frameworks
+
+    def sse(self) -> SSEBody:
+        """
+        The stream as server-sent events: an iterable of bytes, for a web framework's response.
+
+        Send it with SSE_HEADERS. An error becomes an event in safe words, without ``[DONE]`` after
+        it. When the server closes the body, because the client left, the stream is stopped.
+        """
+        return SSEBody(self)
+
+    def ndjson(self) -> NDJSONBody:
+        """The same as lines of JSON."""
+        return NDJSONBody(self)
+
     # -- snapshots
+
+    def count(self, name: str, n: float = 1) -> None:
+        """Add to a counter of your own, which the metrics report; from any thread."""
+        self._run.counters.count(name, n)
 
     @property
     def partial(self) -> Result:
@@ -419,7 +384,7 @@ class Stream:
 
     @property
     def progress(self) -> Progress:
-        """How far the consumer has come."""
+        """How far the answer has come, in deltas of the provider, whatever units are shown."""
         return self._run.progress()
 
     @property
@@ -441,8 +406,7 @@ class Stream:
     def done(self) -> bool:
         """Whether the stream has ended and everything was taken out."""
         run = self._run
-        held = self._pocket or self._owed is not None
-        return run.ended.is_set and (run.outcome == "cancelled" or not held)
+        return run.ended.is_set and (run.outcome == "cancelled" or not self._pull.holds)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -459,12 +423,6 @@ class Stream:
 
     # -- inside
 
-    def _open(self) -> Drain | None:
-        """Become the consumer; None when the stream has ended already."""
-        run = self._run
-        run.check_process()
-        return None if run.ended.is_set else Drain(run)
-
     def _claim(self) -> Drain | None:
         """Become the consumer; None if there is one, or the stream has ended."""
         run = self._run
@@ -475,21 +433,6 @@ class Stream:
             return Drain(run)
         except ConcurrencyError:
             return None  # another thread was quicker
-
-    def _kept(self) -> deque[Chunk]:
-        """What get() or poll() took and has not given out; a cancel throws it away."""
-        if self._run.outcome == "cancelled":
-            self._pocket.clear()
-        return self._pocket
-
-    def _puller(self) -> Drain | None:
-        """The drain that get() and poll() share."""
-        if self._pull is None:
-            self._pull = self._open()
-        elif self._run.ended.is_set:
-            self._run.check_process()
-            return None
-        return self._pull
 
 
 def _drain_all(drain: Drain) -> None:
@@ -507,17 +450,13 @@ def _drain_all(drain: Drain) -> None:
         drain.leave()
 
 
-def _check_timeout(timeout: float | None) -> None:
-    if timeout is None:
-        return
-    number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if not number or not 0 <= timeout <= threading.TIMEOUT_MAX:
-        raise ValueError(f"timeout must be seconds, 0 or more, or None, got {timeout!r}")
-
-
 def _caller() -> str:
     """file:line of the first frame outside this library: where the user made the stream."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__name__", "").startswith("streamkit."):
         frame = frame.f_back
     return "unknown" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def _length(chunk: Chunk) -> int:
+    return len(chunk.content)

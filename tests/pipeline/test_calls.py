@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from streamkit import Chunk, Limits, ToolCall
 from streamkit.pipeline.calls import GrowingCall
-from streamkit.pipeline.chain import Tail
+from streamkit.pipeline.tail import Tail
 from streamkit.testing import Data, Finish, Gate
 
 TEXT = json.dumps({"city": "Z\u00fcrich \U0001f600", "days": [1, 23, {"at": "noon"}]})
@@ -51,9 +51,9 @@ def test_the_first_id_and_name_that_say_something_stay() -> None:
 
 def test_a_delta_of_one_call_leaves_the_others_as_they_are() -> None:
     tail = Tail(Limits())
-    tail.feed([fragment_of("{"), Chunk("[", kind="tool_call", metadata={"index": 1})], 0.0)
+    tail.feed([fragment_of("{"), Chunk("[", kind="tool_call", metadata={"index": 1})], 0.0, 0.0)
     before = tail.result().tool_calls
-    tail.feed([Chunk("1", kind="tool_call", metadata={"index": 1}), Chunk("text")], 0.0)
+    tail.feed([Chunk("1", kind="tool_call", metadata={"index": 1}), Chunk("text")], 0.0, 0.0)
     after = tail.result().tool_calls
     assert after[0] is before[0]
     assert [call.arguments for call in after] == ["{", "[1"]
@@ -80,7 +80,7 @@ def test_the_last_partial_value_is_the_parsed_one_however_the_text_was_cut(cuts:
     pytest.importorskip("jiter")
     tail = Tail(Limits())
     for start, end in pairwise([0, *sorted(cuts), len(TEXT)]):
-        tail.feed([fragment_of(TEXT[start:end])], 0.0)
+        tail.feed([fragment_of(TEXT[start:end])], 0.0, 0.0)
         (call,) = tail.result().tool_calls
         assert set(call.partial) <= {"city", "days"}
     assert call.partial == call.parsed == json.loads(TEXT)

@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from streamkit import BatchConfig, ConcurrencyError, ConfigurationError, MetricsConfig, Stream
+from streamkit import (
+    BatchConfig,
+    ConcurrencyError,
+    ConfigurationError,
+    MetricsConfig,
+    Stream,
+    StreamOptions,
+    wrap,
+)
 from streamkit.testing import Cut, Gate, Hang, Reasoning, Repeat, Text, Usage
 
 WORDS = ["one", " two", " three", " four", " five"]
@@ -58,7 +66,11 @@ class Log:
 def test_each_callback_gets_its_share_in_order(
     play: Any, mode: str, drive: Callable[[Stream], Any]
 ) -> None:
-    stream = play([Reasoning("hmm"), SAY, Usage(1, 2)], mode=mode, batch=BatchConfig(timeout=10))
+    stream = play(
+        [Reasoning("hmm"), SAY, Usage(1, 2)],
+        mode=mode,
+        batch=BatchConfig(timeout=10, adaptive=False),
+    )
     log = Log(stream)
     drive(stream)
     assert log.of("on_text") == WORDS
@@ -140,7 +152,7 @@ def test_an_unknown_callback_is_refused(play: Any) -> None:
 def test_an_error_reaches_on_error_once_and_then_on_end(
     play: Any, mode: str, drive: Callable[[Stream], Any]
 ) -> None:
-    stream = play([SAY, Cut()], mode=mode, batch=BatchConfig(size=3, min_size=1, timeout=10))
+    stream = play([SAY, Cut()], mode=mode, batch=BatchConfig(size=3, timeout=10, adaptive=False))
     log = Log(stream)
     with pytest.raises(Exception, match="without a finish reason") as caught:
         drive(stream)
@@ -222,7 +234,7 @@ def raiser(error: BaseException, at: int = 0) -> Callable[[Any], None]:
 def test_what_a_callback_raises_comes_out_of_wait(
     play: Any, mode: str, name: str, kind: type[BaseException], at: int
 ) -> None:
-    batch = BatchConfig(size=1, min_size=1)
+    batch = BatchConfig(size=1, min_size=1, adaptive=False)
     stream = play([SAY, Hang()], mode=mode, batch=batch)
     error = kind("mine")
     log = Log(stream, "on_error", "on_end")
@@ -298,7 +310,7 @@ def test_what_an_onlooker_raises_is_logged_once_and_changes_nothing(
 def test_a_callback_may_stop_the_stream(
     play: Any, mode: str, name: str, verb: str, drive: str
 ) -> None:
-    stream = play([SAY, Hang()], mode=mode, batch=BatchConfig(size=1, min_size=1))
+    stream = play([SAY, Hang()], mode=mode, batch=BatchConfig(size=1, min_size=1, adaptive=False))
     log = Log(stream, "on_error", "on_end")
     calls: list[Any] = []
 
@@ -494,3 +506,74 @@ def test_an_onlooker_may_stop_the_stream(
     assert stream.outcome == outcomes.get(name, "cancelled")
     assert (error is not None) == (name == "on_error")
     assert calls and log.names == ["on_end"]
+
+
+# -- numbers while the consumer is slow
+
+
+def count_between(stream: Stream, drive: str, reports: list[Any]) -> list[int]:
+    """How many reports there were by each chunk or batch."""
+    seen: list[int] = []
+
+    def note(value: Any = None) -> None:
+        seen.append(len(reports))
+
+    if drive == "get":
+        while stream.get(10) is not None:
+            note()
+    elif drive in ("iter", "chunks"):
+        for _ in stream if drive == "iter" else stream.chunks():
+            note()
+    elif drive == "batches":
+        for _ in stream.batches(1):
+            note()
+    else:
+        stream.hook(drive, note).result()
+    return seen
+
+
+@pytest.mark.parametrize("name", LOOKING_ON[:2])
+@pytest.mark.parametrize("drive", ["iter", "chunks", "get", "batches", "on_text", "on_batch"])
+def test_numbers_come_between_any_two_chunks_that_were_there_at_once(
+    mode: Any, name: str, drive: str
+) -> None:
+    reports: list[Any] = []
+    options = StreamOptions(
+        metrics=MetricsConfig(interval=1e-9),
+        progress_interval=0,
+        batch=BatchConfig(size=1, min_size=1, max_size=1, adaptive=False),
+    )
+    stream = wrap(["a", "b", "c", "d"], mode=mode, options=options)
+    stream.hook(name, reports.append)
+    seen = count_between(stream, drive, reports)
+    assert len(seen) >= 4
+    assert seen == sorted(set(seen))
+    assert [report.done for report in reports] == [False] * (len(reports) - 1) + [True]
+
+
+def test_a_loop_gets_nothing_more_once_a_report_has_stopped_the_stream(mode: Any) -> None:
+    got: list[str] = []
+    stream = wrap(["a", "cd", "e"], mode=mode, options=StreamOptions(progress_interval=0))
+    stream.on_progress(lambda _: got and stream.cancel())
+    for text in stream:
+        got.append(text)
+    assert got == ["a"]
+    assert stream.outcome == "cancelled"
+    assert stream.metrics.chunks_delivered == 1
+
+
+@pytest.mark.parametrize("call", [0, "", False, []])
+@pytest.mark.parametrize("name", ["on_text", "on_metrics", "on_end"])
+def test_what_cannot_be_called_is_refused_if_it_is_false_too(name: str, call: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be callable"):
+        wrap(["a"], **{name: call})
+
+
+def test_a_callback_that_is_false_is_called() -> None:
+    class Texts(list[str]):
+        def __call__(self, text: str) -> None:
+            self.append(text)
+
+    texts = Texts()
+    wrap(["a", "b"], on_text=texts).result()
+    assert texts == ["a", "b"]

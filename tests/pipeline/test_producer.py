@@ -426,7 +426,7 @@ def test_other_choices_and_signatures_never_merge_with_the_text() -> None:
         said = Chunk(metadata=metadata)
         assert _merge(plain, said) is _merge(said, plain) is _merge(said, said) is None
     merged = _merge(plain, Chunk("b", 1, finish_reason="stop"))
-    assert merged == Chunk("ab", 0, finish_reason="stop")
+    assert merged == Chunk("ab", 0, metadata={"deltas": 2}, finish_reason="stop")
 
 
 @pytest.mark.parametrize("overflow", ["drop", "overwrite", "coalesce"])
