@@ -19,13 +19,15 @@ from streamkit.logs import configure as _configure
 from streamkit.version import __version__
 
 if _TYPE_CHECKING:
-    from streamkit.api import Client, close, stream
+    from streamkit.api import Client, channel, close, merge, stream, wrap
     from streamkit.chunk import Attempt, Chunk, Kind, Outcome, Result, ToolCall, Usage
+    from streamkit.coordinator import StreamingCoordinator
     from streamkit.deadline import Timeouts
     from streamkit.errors import (
         AuthenticationError,
         BufferClosed,
         BufferFull,
+        ChunkRejected,
         ConcurrencyError,
         ConfigurationError,
         ConnectError,
@@ -44,34 +46,86 @@ if _TYPE_CHECKING:
         TruncatedStream,
         UnknownProvider,
     )
-    from streamkit.flow import BatchConfig, BufferConfig, ChunkBatcher, FlowConfig, StreamBuffer
-    from streamkit.observe import Metrics, MetricsConfig, Prices, Progress
-    from streamkit.pipeline import Health, Limits, Stream, StreamOptions
+    from streamkit.flow import (
+        Batch,
+        BatchConfig,
+        BufferConfig,
+        BurstRateLimiter,
+        ChunkBatcher,
+        FlowConfig,
+        FlowController,
+        FlowEvent,
+        RateConfig,
+        RateLimiter,
+        StreamBuffer,
+    )
+    from streamkit.observe import (
+        Aggregate,
+        ChunkAggregator,
+        Metrics,
+        MetricsConfig,
+        Prices,
+        Progress,
+        ProgressTracker,
+        StreamAggregator,
+        rich_progress,
+        throttled,
+        tqdm_progress,
+    )
+    from streamkit.pipeline import Channel, Health, Limits, Merge, Stream, StreamOptions
     from streamkit.providers import Service, register
     from streamkit.recovery import RetryConfig
     from streamkit.request import Message
+    from streamkit.stages import (
+        SKIP,
+        StopConfig,
+        Transform,
+        Validate,
+        annotate_reasoning,
+        content_moderation,
+        format_code_blocks,
+        highlight_function_calls,
+        inline_citations,
+        show_performance,
+        validate_local,
+        validate_quality,
+        validate_sources,
+    )
+    from streamkit.text import Segmenter, new_buffer
+    from streamkit.wire import SSE_HEADERS, SSEWriter, format_sse_event, write_sse
 
 __all__ = [
+    "SKIP",
+    "SSE_HEADERS",
+    "Aggregate",
     "Attempt",
     "AuthenticationError",
+    "Batch",
     "BatchConfig",
     "BufferClosed",
     "BufferConfig",
     "BufferFull",
+    "BurstRateLimiter",
+    "Channel",
     "Chunk",
+    "ChunkAggregator",
     "ChunkBatcher",
+    "ChunkRejected",
     "Client",
     "ConcurrencyError",
     "ConfigurationError",
     "ConnectError",
     "ContentBlocked",
     "FlowConfig",
+    "FlowController",
     "FlowError",
+    "FlowEvent",
     "Health",
     "InvalidRequest",
     "Kind",
     "LimitExceeded",
     "Limits",
+    "Merge",
     "Message",
     "Metrics",
     "MetricsConfig",
@@ -79,46 +133,76 @@ __all__ = [
     "Overloaded",
     "Prices",
     "Progress",
+    "ProgressTracker",
     "ProtocolError",
     "ProviderError",
+    "RateConfig",
     "RateLimited",
+    "RateLimiter",
     "Result",
     "RetryConfig",
+    "SSEWriter",
+    "Segmenter",
     "Service",
+    "StopConfig",
     "Stream",
+    "StreamAggregator",
     "StreamBuffer",
     "StreamInterrupted",
     "StreamOptions",
     "StreamTimeout",
+    "StreamingCoordinator",
     "StreamkitError",
     "Timeouts",
     "ToolCall",
+    "Transform",
     "TransportError",
     "TruncatedStream",
     "UnknownProvider",
     "Usage",
+    "Validate",
     "__version__",
+    "annotate_reasoning",
+    "channel",
     "close",
+    "content_moderation",
+    "format_code_blocks",
+    "format_sse_event",
+    "highlight_function_calls",
+    "inline_citations",
+    "merge",
+    "new_buffer",
     "register",
+    "rich_progress",
+    "show_performance",
     "stream",
+    "throttled",
+    "tqdm_progress",
+    "validate_local",
+    "validate_quality",
+    "validate_sources",
+    "wrap",
+    "write_sse",
 ]
 
 _configure()
 
-#: Where the public names are at home; each says itself which are public there.
+#: Where the public names are at home; each says itself which are public there. The first one loads
+#: nearly all that a stream needs.
 _HOMES = (
-    "api", "chunk", "deadline", "errors", "flow", "observe",
-    "pipeline", "providers", "recovery", "request",
+    "api", "chunk", "deadline", "errors", "flow", "observe", "pipeline", "providers", "recovery",
+    "request", "stages", "text", "wire", "coordinator",
 )  # fmt: skip
 
 
 def __getattr__(name: str) -> _Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for home in _HOMES:
-        module = _import_module(f"{__name__}.{home}")
-        globals().update({n: getattr(module, n) for n in module.__all__ if n in __all__})
-    return globals()[name]
+    if name in __all__:
+        for home in _HOMES:
+            module = _import_module(f"{__name__}.{home}")
+            if name in module.__all__:
+                globals()[name] = value = getattr(module, name)
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from streamkit import Client, ConfigurationError, Result, Stream, StreamkitError, __version__
 from streamkit.integrations.terminal import Screen, printable
-from streamkit.pipeline.options import Mode
+from streamkit.pipeline.names import Mode
 from streamkit.providers import BUILTIN
 
 __all__ = ["main"]

@@ -1,39 +1,49 @@
-"""What people type: ``stream()``, ``Client``, ``close()``."""
+"""What people type: ``stream()``, ``Client``, ``wrap()``, ``channel()``, ``merge()``."""
 
 from __future__ import annotations
 
 import atexit
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypedDict, overload
 
 from streamkit.chunk import Attempt, Chunk, Result
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError
 from streamkit.flow.batch import BatchConfig
+from streamkit.flow.limiter import RateConfig
 from streamkit.flow.ring import BufferConfig
 from streamkit.flow.watermark import FlowConfig
 from streamkit.observe.cost import Price
 from streamkit.observe.metrics import Metrics, MetricsConfig
 from streamkit.observe.progress import Progress
 from streamkit.pipeline.account import Tokenizer
+from streamkit.pipeline.channel import Channel, Produce, new_channel, run_channel
+from streamkit.pipeline.foreign import check_iterable, wrapped
 from streamkit.pipeline.hooks import HOOKS
-from streamkit.pipeline.options import LATER, Mode, StreamOptions, build_options, nearest
+from streamkit.pipeline.keywords import LATER, build_options
+from streamkit.pipeline.merge import Merge, OnError
+from streamkit.pipeline.names import Mode, nearest
+from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.probe import Health, Probe
 from streamkit.pipeline.run import Run
+from streamkit.pipeline.shapes import Teller
 from streamkit.pipeline.source import HttpSource
 from streamkit.pipeline.stream import Stream
 from streamkit.process import on_fork
 from streamkit.providers.registry import Target, resolve
 from streamkit.recovery.retry import RetryConfig
 from streamkit.request import build_call, conceal
+from streamkit.stages.stop import StopConfig
+from streamkit.text import Segmenter
 from streamkit.transport.http import HttpTransport
 
 if TYPE_CHECKING:
     import requests
     from typing_extensions import Self, Unpack
 
-__all__ = ["Client", "close", "stream"]
+__all__ = ["Client", "channel", "close", "merge", "stream", "wrap"]
 
 Prompt = str | Sequence[Mapping[str, Any]]
 
@@ -70,8 +80,8 @@ class RequestKeywords(TypedDict, total=False):
     extra_headers: Mapping[str, str] | None
 
 
-class StreamKeywords(RequestKeywords, total=False):
-    """Keywords of one stream."""
+class ShapeKeywords(TypedDict, total=False):
+    """Keywords that shape a stream, wherever it comes from."""
 
     mode: Mode
     options: StreamOptions | None
@@ -81,8 +91,14 @@ class StreamKeywords(RequestKeywords, total=False):
     flow: FlowConfig | Mapping[str, Any] | bool | None
     metrics: MetricsConfig | Mapping[str, Any] | bool | None
     timeout: Timeouts | Mapping[str, Any] | float | bool | None
-    retry: RetryConfig | Mapping[str, Any] | bool | None
     think: bool | None
+    units: str | Segmenter | Callable[[], Segmenter] | None
+    strip: bool
+    max_wait: float | None
+    rate: RateConfig | Mapping[str, Any] | float | None
+    transform: Any
+    validate: Any
+    stop_when: StopConfig | str | Sequence[str] | Callable[[str], object] | None
     price: Price | Mapping[str, float] | bool | None
     tokenizer: Tokenizer | None
     on_text: Callable[[str], Any] | None
@@ -92,6 +108,12 @@ class StreamKeywords(RequestKeywords, total=False):
     on_progress: Callable[[Progress], Any] | None
     on_error: Callable[[BaseException], Any] | None
     on_end: Callable[[Result], Any] | None
+
+
+class StreamKeywords(RequestKeywords, ShapeKeywords, total=False):
+    """Keywords of one stream from a provider."""
+
+    retry: RetryConfig | Mapping[str, Any] | bool | None
     on_retry: Callable[[Attempt], Any] | None
 
 
@@ -102,6 +124,7 @@ class AllKeywords(ClientKeywords, StreamKeywords, total=False):
 _PLACE = frozenset(PlaceKeywords.__annotations__)
 _CLIENT = frozenset(ClientKeywords.__annotations__)
 _REQUEST = frozenset(RequestKeywords.__annotations__)
+_SHAPE = frozenset(ShapeKeywords.__annotations__) | frozenset(LATER)
 _KNOWN = frozenset(AllKeywords.__annotations__) | frozenset(LATER)
 
 
@@ -259,8 +282,9 @@ def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Strea
         keywords: ``provider, api, api_key, base_url, session, headers`` (where),
             ``system, temperature, top_p, max_tokens, stop, seed, tools, tool_choice,
             response_format, extra_body, extra_headers`` (what),
-            ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry,
-            think, price, tokenizer, on_*`` (how).
+            ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, think, units,
+            strip, rate, transform, validate, stop_when, price, tokenizer, on_*`` (how; see
+            StreamOptions).
 
     Raises:
         ConfigurationError: Anything that cannot be sent or done, before anything is sent.
@@ -268,6 +292,110 @@ def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Strea
     """
     conceal(keywords)
     return _default_client().stream(model, prompt, **keywords)
+
+
+def wrap(
+    iterable: Iterable[Any],
+    *,
+    cancel: Callable[[], Any] | None = None,
+    text: Teller | None = None,
+    **keywords: Unpack[ShapeKeywords],
+) -> Stream:
+    """
+    A Stream over somebody else's iterable: an SDK's stream, texts, chunks, another Stream.
+
+    >>> for sentence in wrap(["Hello", " there"]):
+    ...     print(sentence)
+    Hello
+     there
+
+    Known without ``text=``: the streams of openai, anthropic, ollama, cohere, google-genai, boto3's
+    ``converse_stream``, mistralai, langchain, haystack, huggingface_hub and transformers. The end
+    of the iterable is the end of the answer; what it raises ends the stream, as the same object.
+
+    A blocked read of theirs cannot be interrupted: cancel() frees the caller at once, except in
+    ``direct`` mode, and the read ends with the next item, or through ``cancel=``. Of
+    the clocks only ``total`` holds, and it is looked at between items. So are ``max_wait`` and
+    StopConfig.max_seconds, in every mode: who is in that read is the one who has the held text.
+
+    Thread safety: **shared**. The iterable is read, and closed, by one thread.
+
+    Args:
+        iterable: Read once, from the first use on.
+        cancel: Called when the stream is stopped before its end, from the thread that stops it.
+        text: An item -> its text, a Chunk, or None where there is nothing to show.
+        keywords: Those of ``stream()`` that say how: ``mode``, ``buffer``, ``timeout``, ``units``,
+            ``on_*`` and the others; not ``retry``.
+
+    Raises:
+        ConfigurationError: A keyword or value that cannot be right; an item of an unknown kind.
+    """
+    options = _shape(keywords, "wrap()")
+    return hooked(wrapped(iterable, options, cancel=cancel, text=text), keywords)
+
+
+@overload
+def channel(produce: Produce, **keywords: Unpack[ShapeKeywords]) -> Stream: ...
+@overload
+def channel(produce: None = None, **keywords: Unpack[ShapeKeywords]) -> tuple[Channel, Stream]: ...
+def channel(
+    produce: Produce | None = None, **keywords: Unpack[ShapeKeywords]
+) -> Stream | tuple[Channel, Stream]:
+    """
+    A Stream of what is put into a Channel: callbacks become an iterator.
+
+    >>> def produce(ch):
+    ...     ch.put("Hello")
+    ...     ch.put(" there")
+    >>> list(channel(produce))
+    ['Hello', ' there']
+
+    ``produce(channel)`` runs in a thread of its own from the first use of the stream on. Its return
+    ends the answer, what it raises ends the stream; once the stream was stopped, ``put`` raises.
+
+    Without a function: ``feed, stream = channel()``, for code that has a thread of its own.
+
+    Thread safety: **shared**.
+
+    Args:
+        produce: A function of a Channel.
+        keywords: As for ``wrap()``.
+
+    Raises:
+        ConfigurationError: A keyword or value that cannot be right.
+    """
+    options = _shape(keywords, "channel()")
+    if produce is not None:
+        return hooked(run_channel(produce, options), keywords)
+    feed, handle = new_channel(options)
+    return feed, hooked(handle, keywords)
+
+
+def merge(*, on_error: OnError = "continue", **streams: Stream | Iterable[Any]) -> Merge:
+    """
+    Several streams as one iterable of (name, chunk), in the order of arrival.
+
+    >>> for name, chunk in merge(a=wrap(["Hi"])):
+    ...     print(name, chunk.kind, repr(chunk.content))
+    a text 'Hi'
+    a done ''
+
+    See Merge for how each stream's end is told. Breaking out of the loop stops all of them.
+
+    Thread safety: **shared**.
+
+    Args:
+        on_error: ``continue`` (the others go on, the first error is raised after all), ``stop``
+            (cancel the others, raise it at once) or ``yield`` (never raise).
+        streams: Unused streams by name; any other iterable goes through ``wrap()``.
+
+    Raises:
+        ConfigurationError: No stream, one twice, or another value that cannot be right.
+    """
+    for name, value in streams.items():
+        check_iterable(value, f"merge({name}=)")
+    made = {name: s if isinstance(s, Stream) else wrap(s) for name, s in streams.items()}
+    return Merge(made, on_error)
 
 
 def close() -> None:
@@ -329,8 +457,25 @@ def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt
         call=call,
         cached_apart=getattr(target.dialect, "cached_apart", False),
     )
-    handle = Stream(run)
+    return hooked(Stream(run), given)
+
+
+def hooked(handle: Stream, given: Mapping[str, Any]) -> Stream:
+    """The same handle, with the callbacks among the keywords, or else those of its options."""
+    options = handle._run.options
+    usual = {"on_metrics": options.on_metrics, "on_error": options.on_error}
     for name in HOOKS:
-        if given.get(name) is not None:
-            handle.hook(name, given[name])
+        call = given.get(name)
+        if call is None:
+            call = usual.get(name)
+        if call is not None:
+            handle.hook(name, call)
     return handle
+
+
+def _shape(given: Mapping[str, Any], where: str) -> StreamOptions:
+    """The options of a stream that no request of ours opens, and that cannot be asked for again."""
+    for name in given:
+        if name not in _SHAPE:
+            raise ConfigurationError(f"{where} has no keyword {name!r}{nearest(name, _SHAPE)}")
+    return replace(build_options(given), retry=None)
