@@ -21,6 +21,7 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # this tree, not an installed one
 
+import bench_batch
 import bench_cancel
 import bench_cpu
 import bench_dialects
@@ -35,12 +36,14 @@ import bench_memory
 import bench_metrics
 import bench_parsing
 import bench_reuse
+import bench_units
 from harness import Row, shared_client, surroundings
 
 BENCHES: dict[str, Callable[[bool], list[Row]]] = {
     "cpu": bench_cpu.run,
     "dialects": bench_dialects.run,
     "handoff": bench_handoff.run,
+    "batch": bench_batch.run,
     "latency": bench_latency.run,
     "framing": bench_framing.run,
     "many": bench_many.run,
@@ -52,6 +55,7 @@ BENCHES: dict[str, Callable[[bool], list[Row]]] = {
     "linearity": bench_linearity.run,
     "parsing": bench_parsing.run,
     "reuse": bench_reuse.run,
+    "units": bench_units.run,
 }
 
 
