@@ -24,6 +24,7 @@ def version() -> str:
 AWS = ["botocore>=1.40"]  # signatures and credentials
 JSON = ["jiter>=0.11"]  # values out of JSON that is not complete yet
 PRICES = ['genai-prices>=0.2.3; python_version >= "3.11"']  # itself wants 3.11
+TEXT = ["regex>=2025.10.22"]  # clusters of Unicode 17, which joins Khmer consonants
 # The services' own SDKs read what LocalProvider writes, and what streamkit reads.
 SDKS = [
     "anthropic>=0.60",
@@ -38,13 +39,24 @@ TEST = [
     *JSON,
     *PRICES,
     *SDKS,
+    *TEXT,
+    "PyYAML>=6",
     "hypothesis>=6.100",
     "pytest>=8.4",  # the first that fails a test for an exception in one of its threads, at once
     "pytest-timeout>=2.3",
     "responses>=0.25",
+    'tomli>=2; python_version < "3.11"',
     "trustme>=1.1",
 ]
-DEV = [*TEST, "build>=1.2", "coverage>=7.6", "mypy>=1.13", "ruff>=0.9", "types-requests>=2.32"]
+DEV = [
+    *TEST,
+    "build>=1.2",
+    "coverage>=7.6",
+    "mypy>=1.13",
+    "ruff>=0.9",
+    "types-PyYAML>=6",
+    "types-requests>=2.32",
+]
 BENCH = ["anthropic", "openai"]
 
 setup(
@@ -65,6 +77,7 @@ setup(
         "aws": AWS,
         "json": JSON,
         "prices": PRICES,
+        "text": TEXT,
         "test": TEST,
         "dev": DEV,
         "bench": BENCH,
