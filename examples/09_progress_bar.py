@@ -8,6 +8,7 @@ STREAMKIT_LIVE=1 asks a real model (see 01_hello.py). Run it in a terminal, with
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -35,7 +36,7 @@ def shown() -> Iterator[Callable[[Progress], None]]:
     try:
         from tqdm import tqdm
 
-        with tqdm(unit="token") as bar:
+        with tqdm(unit="token", file=sys.stdout) as bar:
             yield tqdm_progress(bar)
     except ImportError:
         with throttled(plain, interval=0.25) as callback:
