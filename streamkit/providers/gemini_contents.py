@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from streamkit.errors import ConfigurationError, ProtocolError
+from streamkit.providers.answered import Asked
+from streamkit.providers.fields import settle_fields
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 from streamkit.providers.roles import ROLES, check_turns
 from streamkit.wire.jsontext import parse
@@ -31,22 +33,22 @@ def convert_messages(
     ``systemInstruction`` and ``contents``.
 
     System messages, wherever they stand, go to the instruction after ``system``. The results of
-    parallel tool calls go into one content, as the API wants them. A tool call may carry the
+    parallel tool calls go into one content, as the API wants them; a result needs no id, as the
+    calls of models before Gemini 3 have none: see Asked. A tool call may carry the
     ``thoughtSignature`` it came with, as the API wants it back.
 
     Raises:
         ConfigurationError: A tool call whose arguments are not JSON, a tool result that answers no
-            call before it, a part that has no place here, or what check_messages or check_turns
-            refuses.
+            call before it, a part that has no place here, or what check_messages, settle_fields or
+            check_turns refuses.
     """
     messages = list(messages)
     check_messages(messages)
-    # A tool's result needs no id here, but a name: seen to below.
-    named = ({**m, "tool_call_id": "-"} if m.get("role") == "tool" else m for m in messages)
-    check_turns("gemini", named, (*ROLES, "model"))
+    check_turns("gemini", messages, (*ROLES, "model"), ids=False)
+    messages = settle_fields("gemini", messages, "parts")
     above: list[Any] = [] if system is None else [{"text": system}]
     contents: list[Any] = []
-    names: dict[str, Any] = {}
+    asked = Asked()
     results: list[Any] | None = None
     for number, message in enumerate(messages):
         role = message["role"]
@@ -54,10 +56,12 @@ def convert_messages(
             if results is None:
                 results = []
                 contents.append({"role": "user", "parts": results})
-            results.append(_tool_result(message, number, names))
+            results.append(_tool_result(message, number, asked))
             continue
         results = None
-        parts = _parts(message, names)
+        parts = _parts(message)
+        if message.get("tool_calls"):
+            asked.ask(message["tool_calls"])
         if role in ("system", "developer"):
             above += parts
         else:
@@ -68,6 +72,8 @@ def convert_messages(
 def convert_tools(tools: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """
     Functions in OpenAI's form, gathered in one tool; native tools pass.
+
+    ``strict`` is a hint that the API has no field for: it is left out.
 
     >>> convert_tools([{"type": "function", "function": {"name": "now"}}, {"googleSearch": {}}])
     [{'functionDeclarations': [{'name': 'now'}]}, {'googleSearch': {}}]
@@ -129,8 +135,8 @@ def format_of(response_format: Mapping[str, Any] | None) -> Json:
     return fields
 
 
-def _parts(message: Mapping[str, Any], names: dict[str, Any]) -> list[Any]:
-    """The parts of a message that is no tool result; its calls are noted in ``names``."""
+def _parts(message: Mapping[str, Any]) -> list[Any]:
+    """The parts of a message that is no tool result."""
     if isinstance(message.get("parts"), (list, tuple)):
         return list(message["parts"])
     content, calls = message.get("content"), message.get("tool_calls") or ()
@@ -140,7 +146,6 @@ def _parts(message: Mapping[str, Any], names: dict[str, Any]) -> list[Any]:
         parts = [_part(part) for part in content]
     for call in calls:
         function = call.get("function") or {}
-        names[str(call.get("id"))] = function.get("name")
         made: Json = {"functionCall": _with_id(call.get("id"), name=function.get("name"))}
         made["functionCall"]["args"] = arguments_of(function)
         if call.get("thoughtSignature"):
@@ -187,9 +192,8 @@ def _inline(kind: str, data: Any) -> Json:
     return {"inlineData": {"mimeType": kind, "data": data}}
 
 
-def _tool_result(message: Mapping[str, Any], number: int, names: Mapping[str, Any]) -> Json:
-    id = message.get("tool_call_id")
-    name = names.get(str(id)) or message.get("name")
+def _tool_result(message: Mapping[str, Any], number: int, asked: Asked) -> Json:
+    id, name = asked.answer(message)
     if not name:
         raise ConfigurationError(
             f"message {number} answers no tool call before it; gemini needs the function's name"

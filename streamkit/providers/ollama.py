@@ -11,9 +11,11 @@ from typing import Any
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
+from streamkit.providers.answered import Asked
 from streamkit.providers.base import Decoder
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import Dialect, parse_object
+from streamkit.providers.fields import settle_fields
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 from streamkit.providers.roles import ROLES, check_roles
 from streamkit.providers.shape import as_list, as_objects
@@ -166,24 +168,24 @@ def convert_messages(
     Messages in OpenAI's form -> Ollama's; what is in its form already passes.
 
     Parts become one text and a list of images, arguments become objects, and a tool's result gets
-    the name of the tool, which Ollama's templates ask for, from the call it answers.
+    the name of the tool, which Ollama's templates ask for, from the call it answers: see Asked, as
+    Ollama's calls may have no ids.
 
     Raises:
-        ConfigurationError: A tool call whose arguments are not JSON, a part that is neither text
-            nor an image with a data URL, or what check_messages or check_roles refuses.
+        ConfigurationError: A tool call whose arguments are not JSON, a tool's result that answers
+            no call before it, a part that is neither text nor an image with a data URL, or what
+            check_messages, settle_fields or check_roles refuses.
     """
     messages = list(messages)
     check_messages(messages)
-    # A tool's result may name the tool, not the call; "control" turns on what Granite thinks.
-    unnamed = (
-        m for m in messages if m.get("role") != "tool" or not (m.get("tool_name") or m.get("name"))
-    )
-    check_roles(unnamed, (*ROLES, "control"))
+    # "control" turns on what Granite thinks.
+    check_roles(messages, (*ROLES, "control"), ids=False)
+    messages = settle_fields("ollama", messages, "images", "thinking", "tool_name")
     converted: list[dict[str, Any]] = []
-    names: dict[str, Any] = {}
+    asked = Asked()
     if system is not None:
         converted.append({"role": "system", "content": system})
-    for message in messages:
+    for number, message in enumerate(messages):
         plain = dict(message)
         if plain.get("role") == "developer":
             plain["role"] = "system"
@@ -194,19 +196,29 @@ def convert_messages(
             text, images = split_parts(content)
             plain.update({"content": text, **({"images": images} if images else {})})
         if plain.get("tool_calls"):
-            plain["tool_calls"] = [_convert_call(call, names) for call in plain["tool_calls"]]
-        name = names.get(str(plain.get("tool_call_id")))
-        if plain.get("role") == "tool" and name and "tool_name" not in plain:
-            plain["tool_name"] = name
+            asked.ask(plain["tool_calls"])
+            plain["tool_calls"] = [_convert_call(call) for call in plain["tool_calls"]]
+        if plain.get("role") == "tool":
+            plain.pop("name", None)
+            plain |= _answered(message, number, asked)
         converted.append(plain)
     return converted
 
 
-def _convert_call(call: Mapping[str, Any], names: dict[str, Any]) -> dict[str, Any]:
+def _convert_call(call: Mapping[str, Any]) -> dict[str, Any]:
     function = dict(call.get("function") or {})
     function["arguments"] = arguments_of(function)
-    names[str(call.get("id"))] = function.get("name")
     return {**call, "function": function}
+
+
+def _answered(message: Mapping[str, Any], number: int, asked: Asked) -> dict[str, Any]:
+    """The tool a result is of; its call may be unknown if it has an id: Ollama takes that."""
+    id, name = asked.answer(message)
+    if not (id or name):
+        raise ConfigurationError(
+            f"message {number} answers no tool call before it; ollama needs the tool's name"
+        )
+    return {"tool_name": name} if name else {}
 
 
 def split_parts(parts: Iterable[Any]) -> tuple[str, list[str]]:
