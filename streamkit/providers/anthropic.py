@@ -64,8 +64,9 @@ class AnthropicMessages(MessagesReader):
             ConfigurationError: The call asks for what the API has not (seed, a response_format
                 other than json_schema), or a message cannot be converted or sent.
         """
-        check_lacks("anthropic messages", call, "seed")
-        system, messages = convert_messages(call.system, call.messages)
+        service = self.endpoint.provider
+        check_lacks(f"{service} messages", call, "seed")
+        system, messages = convert_messages(call.system, call.messages, service)
         body = without_none(
             model=call.model,
             max_tokens=MAX_TOKENS if call.max_tokens is None else call.max_tokens,
@@ -77,7 +78,7 @@ class AnthropicMessages(MessagesReader):
             stop_sequences=call.stop,
             tools=call.tools and [convert_tool(tool) for tool in call.tools],
             tool_choice=choice_of(call.tool_choice),
-            output_config=output_of(call.response_format),
+            output_config=output_of(call.response_format, service),
         )
         headers = {"Accept": "text/event-stream", **self._auth()}
         return build_request(self.endpoint, "/v1/messages", headers, body, call)

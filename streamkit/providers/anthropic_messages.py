@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from streamkit.errors import ConfigurationError
+from streamkit.providers.documents import document_of
+from streamkit.providers.fields import settle_fields
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 from streamkit.providers.roles import check_turns
 
@@ -17,7 +19,7 @@ Json = dict[str, Any]
 
 
 def convert_messages(
-    system: str | None, messages: Iterable[Mapping[str, Any]]
+    system: str | None, messages: Iterable[Mapping[str, Any]], service: str = "anthropic"
 ) -> tuple[str | list[Json] | None, list[Json]]:
     """
     The ``system`` field and the messages below it.
@@ -26,12 +28,13 @@ def convert_messages(
     role. The results of parallel tool calls go into one message, as the API wants them.
 
     Raises:
-        ConfigurationError: A tool call whose arguments are not JSON, or what check_messages
-            or check_turns refuses.
+        ConfigurationError: A tool call whose arguments are not JSON, a part the API has not, or
+            what check_messages, settle_fields or check_turns refuses.
     """
     messages = list(messages)
     check_messages(messages)
-    check_turns("anthropic", messages)
+    check_turns(service, messages)
+    messages = settle_fields(service, messages)
     above: list[Any] = [] if system is None else [system]
     converted: list[Json] = []
     results: list[Json] | None = None
@@ -64,8 +67,9 @@ def convert_tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
     if tool.get("type") != "function" or not isinstance(function, Mapping):
         return tool
     converted = {"name": function.get("name")}
-    if function.get("description"):
-        converted["description"] = function["description"]
+    for name in ("description", "strict"):
+        if function.get(name):
+            converted[name] = function[name]
     converted["input_schema"] = function.get("parameters") or {"type": "object"}
     return converted
 
@@ -91,7 +95,7 @@ def choice_of(choice: str | Mapping[str, Any] | None) -> Mapping[str, Any] | Non
     return choice
 
 
-def output_of(response_format: Mapping[str, Any] | None) -> Json | None:
+def output_of(response_format: Mapping[str, Any] | None, service: str = "anthropic") -> Json | None:
     """
     OpenAI's ``json_schema`` object -> ``output_config``; text is what comes without one.
 
@@ -104,8 +108,8 @@ def output_of(response_format: Mapping[str, Any] | None) -> Json | None:
     schema = named.get("schema") if isinstance(named, Mapping) else None
     if response_format.get("type") != "json_schema" or not isinstance(schema, Mapping):
         raise ConfigurationError(
-            "anthropic messages has no response_format but json_schema, which must hold a schema; "
-            "for other JSON ask for it in the prompt"
+            f"{service} messages has no response_format but json_schema, which must hold a "
+            "schema; for other JSON ask for it in the prompt"
         )
     return {"format": {"type": "json_schema", "schema": schema}}
 
@@ -153,9 +157,16 @@ def _content(content: Any) -> Any:
     return content if isinstance(content, str) else _blocks(content)
 
 
-def _block(part: Any) -> Any:
-    """An ``image_url`` part -> an image block."""
-    if not isinstance(part, Mapping) or part.get("type") != "image_url":
+def _block(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A part of a type that OpenAI alone has -> a block."""
+    kind = part.get("type")
+    if kind == "input_audio":
+        raise ConfigurationError("the messages API takes no input_audio part")
+    if kind == "refusal":
+        return {"type": "text", "text": part.get("refusal")}
+    if kind == "file":
+        return document_of(part)
+    if kind != "image_url":
         return part
     url = image_url_of(part)
     data = split_data_url(url)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from streamkit.errors import ConfigurationError
+from streamkit.providers.fields import settle_fields
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of, split_data_url
 from streamkit.providers.roles import check_turns
 
@@ -42,11 +43,12 @@ def convert_messages(
 
     Raises:
         ConfigurationError: A tool call whose arguments are not JSON, a part the API has not, or
-            what check_messages or check_turns refuses.
+            what check_messages, settle_fields or check_turns refuses.
     """
     messages = list(messages)
     check_messages(messages)
     check_turns("bedrock converse", messages)
+    messages = settle_fields("bedrock converse", messages)
     above = [] if system is None else _blocks(system)
     converted: list[Json] = []
     for message in messages:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from streamkit.errors import ConfigurationError
+from streamkit.providers.fields import settle_fields
 from streamkit.providers.parts import check_messages, image_url_of
 from streamkit.providers.roles import check_turns
 
@@ -27,12 +28,13 @@ def convert_messages(
     Messages in OpenAI's form -> Cohere's, with ``system`` first.
 
     Raises:
-        ConfigurationError: A part Cohere has no place for, or what check_messages or check_turns
-            refuses.
+        ConfigurationError: A part Cohere has no place for, or what check_messages,
+            settle_fields or check_turns refuses.
     """
     messages = list(messages)
     check_messages(messages)
     check_turns("cohere", messages)
+    messages = settle_fields("cohere", messages, "tool_plan", "citations")
     above = [] if system is None else [{"role": "system", "content": system}]
     return above + [_convert(message) for message in messages]
 

@@ -13,6 +13,7 @@ from typing_extensions import override
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
 from streamkit.providers.build import check_lacks, without_none
+from streamkit.providers.fields import settle_fields
 from streamkit.providers.ollama import OllamaChat, split_parts
 from streamkit.providers.parts import check_messages
 from streamkit.request import Call, Request
@@ -38,7 +39,7 @@ class OllamaGenerate(OllamaChat):
 
         Raises:
             ConfigurationError: Tools, anything but one user message and system messages, an image
-                that is no data URL, or what cannot be sent.
+                that is no data URL or stands in a system message, or what cannot be sent.
         """
         check_lacks("ollama generate", call, "tools", "tool_choice", instead="use api='chat'")
         fields = _fields(call)
@@ -77,13 +78,16 @@ def _fields(call: Call) -> dict[str, Any]:
     check_messages(call.messages)
     above = [] if call.system is None else [call.system]
     prompts: list[tuple[str, list[Any]]] = []
-    for message in call.messages:
+    for message in settle_fields("ollama generate", call.messages, "images"):
         role, content = message["role"], message.get("content") or ""
         text, images = (content, []) if isinstance(content, str) else split_parts(content)
+        images = images or message.get("images") or []
         if role in ("system", "developer"):
+            if images:
+                raise ConfigurationError("ollama generate takes images in the user message alone")
             above.append(text)
         elif role == "user":
-            prompts.append((text, images or message.get("images") or []))
+            prompts.append((text, images))
         else:
             raise ConfigurationError(
                 f"ollama generate takes no {role[:40]!r} message; use api='chat'"

@@ -15,6 +15,7 @@ from typing import Any
 
 from streamkit.errors import ConfigurationError
 from streamkit.providers.build import check_lacks, without_none
+from streamkit.providers.fields import settle_fields
 from streamkit.providers.parts import arguments_of, check_messages, image_url_of
 from streamkit.providers.roles import check_roles
 from streamkit.request import Call
@@ -24,15 +25,16 @@ __all__ = ["build_body", "choice_of", "convert_messages", "convert_tool", "lifte
 Json = dict[str, Any]
 
 
-def build_body(call: Call) -> Json:
+def build_body(call: Call, provider: str) -> Json:
     """
-    The fields that the call has a value for.
+    The fields that the call has a value for; ``provider`` is named in errors.
 
     Raises:
         ConfigurationError: It asks for what the API has not (stop, seed), or as convert_messages().
     """
-    check_lacks("openai responses", call, "stop", "seed")
-    instructions, items = convert_messages(call.system, call.messages)
+    service = f"{provider} responses"
+    check_lacks(service, call, "stop", "seed")
+    instructions, items = convert_messages(call.system, call.messages, service)
     form = call.response_format
     return without_none(
         model=call.model,
@@ -49,7 +51,7 @@ def build_body(call: Call) -> Json:
 
 
 def convert_messages(
-    system: str | None, messages: Iterable[Mapping[str, Any]]
+    system: str | None, messages: Iterable[Mapping[str, Any]], service: str = "openai responses"
 ) -> tuple[str | None, list[Any]]:
     """
     The ``instructions`` and the ``input`` items.
@@ -60,12 +62,13 @@ def convert_messages(
     as it is, without the role that messages must have here.
 
     Raises:
-        ConfigurationError: A tool call whose arguments are no JSON object, or what check_messages
-            or check_roles refuses.
+        ConfigurationError: A tool call whose arguments are no JSON object, or what check_messages,
+            settle_fields or check_roles refuses.
     """
     messages = list(messages)
     check_messages(messages)
     check_roles(messages)
+    messages = settle_fields(service, messages, "phase")
     above = [m for m in messages if m.get("role") in ("system", "developer")]
     if system is None and len(above) == 1 and above[0] is messages[0] and messages[1:]:
         content = messages[0].get("content")
@@ -139,9 +142,9 @@ def _message(message: Mapping[str, Any]) -> list[Any]:
     if message.get("type") == "message":
         return [message]
     role = message.get("role")
-    return [
-        {"role": role, "content": _content(content, "output" if role == "assistant" else "input")}
-    ]
+    said = _content(content, "output" if role == "assistant" else "input")
+    phase = {"phase": message["phase"]} if message.get("phase") else {}
+    return [{"role": role, "content": said, **phase}]
 
 
 def _call(call: Mapping[str, Any], custom: set[Any]) -> Json:

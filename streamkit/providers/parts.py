@@ -61,10 +61,20 @@ def arguments_of(function: Mapping[str, Any]) -> Any:
     return arguments
 
 
-def image_url_of(part: Mapping[str, Any]) -> Any:
-    """The URL of an ``image_url`` part, which holds it bare or in an object."""
+def image_url_of(part: Mapping[str, Any]) -> str:
+    """
+    The URL of an ``image_url`` part, which holds it bare or in an object.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
     image = part.get("image_url")
-    return image.get("url") if isinstance(image, Mapping) else image
+    url = image.get("url") if isinstance(image, Mapping) else image
+    if not isinstance(url, str):
+        raise ConfigurationError(f"an image must be a URL, got a {type(url).__name__}")
+    if not url:
+        raise ConfigurationError("an image must be a URL, got an empty text")
+    return url
 
 
 def split_data_url(url: Any) -> tuple[str, str] | None:

@@ -26,10 +26,16 @@ def test_arguments_that_are_no_object_are_refused(arguments: Any) -> None:
 
 @pytest.mark.parametrize(
     ("part", "expected"),
-    [({"image_url": "u"}, "u"), ({"image_url": {"url": "u", "detail": "low"}}, "u"), ({}, None)],
+    [({"image_url": "u"}, "u"), ({"image_url": {"url": "u", "detail": "low"}}, "u")],
 )
 def test_the_url_of_an_image_stands_bare_or_in_an_object(part: Any, expected: Any) -> None:
     assert image_url_of(part) == expected
+
+
+@pytest.mark.parametrize("part", [{}, {"image_url": {}}, {"image_url": {"url": ""}}])
+def test_an_image_without_a_url_is_refused(part: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^an image must be a URL, got "):
+        image_url_of(part)
 
 
 @pytest.mark.parametrize(
