@@ -29,9 +29,8 @@ from streamkit.errors import (
 from streamkit.extras import require
 from streamkit.process import generation
 from streamkit.providers.base import Endpoint
-from streamkit.providers.details import printable
 from streamkit.providers.dialect import parse_object
-from streamkit.providers.failure import http_failure
+from streamkit.providers.failure import MAX_BODY, http_failure
 from streamkit.providers.shape import as_object
 from streamkit.request import Request, Secret
 from streamkit.wire.eventstream import BinaryEvent
@@ -156,12 +155,9 @@ def aws_failure(
     An HTTP error of AWS. Its type stands in a header, ``ValidationException:http://...``, or else
     in the body's ``__type``, ``com.amazon.coral.validate#ValidationException``.
     """
-    error = http_failure(endpoint, status, headers, body)
-    name = headers.get("x-amzn-errortype") or _type_in(error.body or "")
+    name = headers.get("x-amzn-errortype") or _type_in(body)
     name = name.rpartition("#")[2].partition(":")[0]
-    if name and not error.type:
-        error.type = printable(name, 100)
-    return error
+    return http_failure(endpoint, status, headers, body, word=name)
 
 
 def problem_of(event: BinaryEvent) -> dict[str, Any] | None:
@@ -184,10 +180,10 @@ def problem_of(event: BinaryEvent) -> dict[str, Any] | None:
     return None
 
 
-def _type_in(body: str) -> str:
+def _type_in(body: bytes) -> str:
     said = None
     with suppress(ProtocolError):  # no JSON
-        said = as_object(parse(body)).get("__type")
+        said = as_object(parse(body[:MAX_BODY].decode("utf-8", "replace"))).get("__type")
     return said if isinstance(said, str) else ""
 
 

@@ -76,7 +76,12 @@ _WORDS: dict[str, tuple[type[ProviderError], bool]] = {
 
 
 def http_failure(
-    endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes
+    endpoint: Endpoint,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    word: str | None = None,
 ) -> ProviderError:
     """
     An HTTP error response -> the exception for it.
@@ -88,9 +93,12 @@ def http_failure(
         status: 400 or above.
         headers: Found by lower-case name.
         body: JSON, SSE, HTML or text; may be cut anywhere.
+        word: The service's type of the error, where it is not among the places all look in.
     """
     text = _redact(body[:MAX_BODY].decode("utf-8", "replace"), endpoint)
     details = _read_body(text, endpoint)
+    if word and not details.type:
+        details = details._replace(type=printable(_redact(word, endpoint), 100))
     blocked = _class_of_words(details)[0] is ContentBlocked
     kind = ContentBlocked if blocked else _class_of_status(status)
     may_pass = status in RETRYABLE and not _is_used_up(details)

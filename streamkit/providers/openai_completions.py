@@ -13,6 +13,7 @@ from typing_extensions import override
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
 from streamkit.providers.build import check_lacks, without_none
+from streamkit.providers.fields import settle_fields
 from streamkit.providers.openai import OpenAIChat
 from streamkit.request import Call
 from streamkit.wire.jsontext import parse
@@ -74,10 +75,12 @@ class OpenAICompletions(OpenAIChat):
 
     @override
     def _body(self, call: Call) -> dict[str, Any]:
-        check_lacks("openai completions", call, "system", "tools", "tool_choice", "response_format")
+        service = f"{self.endpoint.provider} completions"
+        lacks = ("system", "tools", "tool_choice", "response_format")
+        check_lacks(service, call, *lacks, instead="use api='chat'")
         return without_none(
             model=call.model,
-            prompt=_prompt_of(call),
+            prompt=_prompt_of(service, call),
             stream=True,
             stream_options={"include_usage": True},
             max_tokens=call.max_tokens,
@@ -93,12 +96,13 @@ class OpenAICompletions(OpenAIChat):
         return {"content": text} if isinstance(text, str) else None
 
 
-def _prompt_of(call: Call) -> str:
+def _prompt_of(service: str, call: Call) -> str:
     """The text of the only message. More than one would need the model's own chat template."""
     (message, *rest) = call.messages
     content = message.get("content")
     if rest or message.get("role") != "user" or not isinstance(content, str):
         raise ConfigurationError(
-            "openai completions takes a prompt: one user message with text and nothing else"
+            f"{service} takes a prompt: one user message with text and nothing else; use api='chat'"
         )
+    settle_fields(service, call.messages)
     return content

@@ -62,7 +62,8 @@ class OpenAIResponses(ResponsesReader):
                 cannot be converted or sent.
         """
         headers = {"Accept": "text/event-stream", **self._auth()}
-        return build_request(self.endpoint, "/responses", headers, build_body(call), call)
+        body = build_body(call, self.endpoint.provider)
+        return build_request(self.endpoint, "/responses", headers, body, call)
 
     def feed(self, event: Event) -> list[Chunk]:
         """

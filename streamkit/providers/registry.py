@@ -259,9 +259,8 @@ def _base_url(
     if service.build_base is not None:
         return checked_base_url(service.build_base(params), "the environment")
     if not service.base_url:
-        raise ConfigurationError(
-            f"{service.name} has no address of its own: pass base_url=", missing=True
-        )
+        ways = " or ".join([*(f"set {name}" for name in service.base_env), "pass base_url="])
+        raise ConfigurationError(f"{service.name} has no address of its own: {ways}", missing=True)
     return service.base_url
 
 

@@ -349,7 +349,13 @@ def test_an_http_error_names_its_type_in_a_header_or_its_body(
     error = BedrockConverse(ENDPOINT).error(429, headers, body)
     assert isinstance(error, RateLimited)
     assert (error.type, error.request_id) == (kind, headers.get("x-amzn-requestid"))
-    assert str(error) == f"bedrock answered 429: {message}"
+    told = f" (type {kind})" if kind else ""
+    assert str(error) == f"bedrock answered 429: {message}{told}"
+
+
+def test_the_type_in_a_header_never_holds_the_key() -> None:
+    error = BedrockConverse(ENDPOINT).error(400, {"x-amzn-errortype": str(ENDPOINT.api_key)}, b"{}")
+    assert error.type == "[redacted]"
 
 
 @pytest.mark.parametrize("kind", ["contentBlockDelta", "messageStop", "metadata"])

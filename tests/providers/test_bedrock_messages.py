@@ -128,7 +128,7 @@ def test_each_part_has_its_block(part: Any, expected: Any) -> None:
     ("part", "problem"),
     [
         (image("https://example.com/a.png"), "the image as a data URL"),
-        (image(None), "the image as a data URL"),
+        (image(None), "must be a URL, got a NoneType"),
         (file(None, file_id="f1"), "the document as a data URL"),
         ({"type": "file", "file": "f1"}, "got 'file'"),
         ({"type": "video_url"}, "got 'video_url'"),

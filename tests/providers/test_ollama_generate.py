@@ -76,6 +76,8 @@ def test_the_request_goes_to_the_generate_path() -> None:
         {"messages": (Message.user("a"), Message.tool("b", tool_call_id="c"))},
         {"messages": (Message.user("a"), Message.user("b"))},
         {"messages": (Message.system("a"),)},
+        {"messages": ({"role": "system", "content": [TEXT, IMAGE]}, Message.user("a"))},
+        {"messages": ({**Message.user("a"), "name": "Ada"},)},
         {"messages": (Message.user([{"type": "input_audio"}]),)},
         {"messages": (Message.user([{"type": "image_url", "image_url": "https://h/i.png"}]),)},
     ],

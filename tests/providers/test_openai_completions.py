@@ -64,7 +64,8 @@ def test_the_text_of_the_message_is_the_prompt(
 )
 def test_what_completions_has_not_is_refused_by_name(keywords: dict[str, Any]) -> None:
     (name,) = keywords
-    with pytest.raises(ConfigurationError, match=rf"^openai completions has no {name}; "):
+    problem = rf"^vllm completions has no {name}; use api='chat'$"
+    with pytest.raises(ConfigurationError, match=problem):
         OpenAICompletions(LOCAL).request(Call(model="m", messages=HI, **keywords))
 
 

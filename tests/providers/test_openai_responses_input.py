@@ -182,8 +182,20 @@ def test_the_text_of_an_assistant_is_output() -> None:
     assert body_of(Message.assistant("a"), HI)["input"][0] == Message.assistant("a")
 
 
-def test_fields_of_chat_messages_that_the_api_has_not_are_left_out() -> None:
-    assert body_of({**HI, "name": "Ada"})["input"] == [HI]
+def test_a_field_of_a_chat_message_that_the_api_has_not_is_refused_if_it_says_anything() -> None:
+    assert body_of({**HI, "name": None})["input"] == [HI]
+    with pytest.raises(ConfigurationError, match=r"^openai responses has no place for .* 'name'"):
+        body_of({**HI, "name": "Ada"})
+
+
+def test_the_phase_of_an_assistant_s_message_is_sent_back() -> None:
+    said = {"role": "assistant", "content": "a", "phase": "commentary"}
+    assert body_of(HI, said)["input"][1] == said
+
+
+def test_an_image_without_a_url_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="must be a URL, got a NoneType"):
+        body_of(Message.user([{"type": "image_url", "image_url": {}}]))
 
 
 # Calls and their results.

@@ -428,7 +428,11 @@ def test_parameters_come_from_the_environment_and_may_make_the_address() -> None
         ("bedrock/m", {}, "no region: set AWS_REGION or pass base_url="),
         ("bedrock/m", {"AWS_REGION": "evil.example/"}, "region must be letters"),
         ("bedrock/m", {"AWS_DEFAULT_REGION": "a..b"}, "region must be letters"),
-        ("azure/m", {}, "azure has no address of its own: pass base_url="),
+        (
+            "azure/m",
+            {},
+            "azure has no address of its own: set AZURE_OPENAI_ENDPOINT or pass base_url=",
+        ),
     ],
 )
 def test_an_address_that_cannot_be_made_is_an_error(
