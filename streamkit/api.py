@@ -1,4 +1,9 @@
-"""What people type: ``stream()``, ``Client``, ``wrap()``, ``channel()``, ``merge()``."""
+"""
+What people type: ``stream()``, ``Client``, ``wrap()``, ``channel()``, ``merge()``.
+
+What ``stream()`` has no use for is imported where it is used: its first call is what a program's
+start waits for.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +24,11 @@ from streamkit.observe.cost import Price
 from streamkit.observe.metrics import Metrics, MetricsConfig
 from streamkit.observe.progress import Progress
 from streamkit.pipeline.account import Tokenizer
-from streamkit.pipeline.channel import Channel, Produce, new_channel, run_channel
-from streamkit.pipeline.foreign import check_iterable, wrapped
 from streamkit.pipeline.hooks import HOOKS
 from streamkit.pipeline.keywords import LATER, build_options
-from streamkit.pipeline.merge import Merge, OnError
 from streamkit.pipeline.names import Mode, nearest
 from streamkit.pipeline.options import StreamOptions
-from streamkit.pipeline.probe import Health, Probe
 from streamkit.pipeline.run import Run
-from streamkit.pipeline.shapes import Teller
 from streamkit.pipeline.source import HttpSource
 from streamkit.pipeline.stream import Stream
 from streamkit.process import on_fork
@@ -42,6 +42,11 @@ from streamkit.transport.http import HttpTransport
 if TYPE_CHECKING:
     import requests
     from typing_extensions import Self, Unpack
+
+    from streamkit.pipeline.channel import Channel, Produce
+    from streamkit.pipeline.merge import Merge, OnError
+    from streamkit.pipeline.probe import Health, Probe
+    from streamkit.pipeline.shapes import Teller
 
 __all__ = ["Client", "channel", "close", "merge", "stream", "wrap"]
 
@@ -197,6 +202,8 @@ class Client:
         Raises:
             ConfigurationError: An unknown provider or keyword, or a value that cannot be right.
         """
+        from streamkit.pipeline.probe import Health
+
         conceal(keywords)
         try:
             return self._probe("health()", provider, timeout, keywords).health()
@@ -228,6 +235,8 @@ class Client:
     def _probe(
         self, where: str, provider: str | None, timeout: float | None, given: PlaceKeywords
     ) -> Probe:
+        from streamkit.pipeline.probe import Probe
+
         _check_names(given, _PLACE, where)
         transport = self._through(given.get("session"))
         settings = self._settings
@@ -330,6 +339,8 @@ def wrap(
     Raises:
         ConfigurationError: A keyword or value that cannot be right; an item of an unknown kind.
     """
+    from streamkit.pipeline.foreign import wrapped
+
     options = _shape(keywords, "wrap()")
     return hooked(wrapped(iterable, options, cancel=cancel, text=text), keywords)
 
@@ -364,6 +375,8 @@ def channel(
     Raises:
         ConfigurationError: A keyword or value that cannot be right.
     """
+    from streamkit.pipeline.channel import new_channel, run_channel
+
     options = _shape(keywords, "channel()")
     if produce is not None:
         return hooked(run_channel(produce, options), keywords)
@@ -392,6 +405,9 @@ def merge(*, on_error: OnError = "continue", **streams: Stream | Iterable[Any]) 
     Raises:
         ConfigurationError: No stream, one twice, or another value that cannot be right.
     """
+    from streamkit.pipeline.foreign import check_iterable
+    from streamkit.pipeline.merge import Merge
+
     for name, value in streams.items():
         check_iterable(value, f"merge({name}=)")
     made = {name: s if isinstance(s, Stream) else wrap(s) for name, s in streams.items()}

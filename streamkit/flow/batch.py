@@ -24,6 +24,7 @@ from typing import Any, Generic, Literal, TypeVar
 from typing_extensions import override
 
 from streamkit.errors import BufferClosed, ConfigurationError
+from streamkit.flow.checks import check_config, check_hooks
 from streamkit.number import is_number
 
 __all__ = ["Batch", "BatchConfig", "BatchMetrics", "ChunkBatcher", "Trigger"]
@@ -171,6 +172,9 @@ class ChunkBatcher(Generic[T]):
         config: Default: BatchConfig().
         size_of: Characters of an item, for the shift of adaptive batches; asked for one item of
             each feed. Without it nothing is shifted.
+
+    Raises:
+        ConfigurationError: ``config`` is no BatchConfig, or ``size_of`` cannot be called.
     """
 
     # Invariant: after feed() and tick() fewer than ``target`` items are pending, none overdue.
@@ -179,6 +183,8 @@ class ChunkBatcher(Generic[T]):
         self, config: BatchConfig | None = None, *, size_of: Callable[[T], int] | None = None
     ) -> None:
         self.config = BatchConfig() if config is None else config
+        check_config("config", self.config, BatchConfig)
+        check_hooks(size_of=size_of)
         #: Items that make a batch full, as of now.
         self.target = self.config.effective_size
         self._pace = _Pace(size_of) if self.config.adaptive else None

@@ -27,6 +27,7 @@ from typing_extensions import Self
 from streamkit.errors import BufferClosed, BufferFull, ConcurrencyError, ConfigurationError
 from streamkit.flow.batch import BatchConfig, BatchMetrics, ChunkBatcher
 from streamkit.flow.bounds import BufferConfig
+from streamkit.flow.checks import check_config, check_hooks
 from streamkit.flow.ring import StreamBuffer
 from streamkit.flow.watch import Backpressure, ConsumerWatch, FlowEvent
 from streamkit.flow.watermark import FlowConfig
@@ -115,7 +116,8 @@ class FlowController(Generic[T]):
         clock: Seconds that never go back.
 
     Raises:
-        ConfigurationError: ``consume`` cannot be called, or a policy lacks the hook that it needs.
+        ConfigurationError: A callback or hook that cannot be called, options of another kind, or a
+            policy without the hook that it needs.
     """
 
     # Guarded by _lock: _thread and _capacity. Written by the consuming thread alone: _delivered,
@@ -138,6 +140,9 @@ class FlowController(Generic[T]):
             raise ConfigurationError(f"consume must be callable, got {consume!r}")
         buffer = BufferConfig() if buffer is None else buffer
         flow = FlowConfig() if flow is None else flow
+        check_config("buffer", buffer, BufferConfig)
+        check_config("flow", flow, FlowConfig)
+        check_hooks(on_event=on_event, clock=clock)
         self._consume = consume
         self._clock = clock
         self._on_event = on_event
@@ -156,6 +161,7 @@ class FlowController(Generic[T]):
         self._watch = ConsumerWatch(flow, on_event=tell, clock=clock)
         self._batcher: ChunkBatcher[T] | None = None
         if batch is not None:
+            check_config("batch", batch, BatchConfig)
             self._batcher = ChunkBatcher(batch, size_of=size_of)
         self._delivered = 0
         self._left = 0  # taken out of the ring and not delivered, at the end

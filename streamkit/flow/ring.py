@@ -25,6 +25,7 @@ from typing_extensions import override
 
 from streamkit.errors import BufferClosed, BufferFull, ConfigurationError
 from streamkit.flow.bounds import BufferConfig, BufferStats, check_bounds
+from streamkit.flow.checks import check_hooks
 from streamkit.flow.overflow import POLICIES, Policy, resolve
 from streamkit.flow.slots import Slots
 from streamkit.latch import Latch
@@ -70,7 +71,8 @@ class StreamBuffer(Generic[T]):
         make_gap: ``make_gap(n)`` is an item that pop shows where ``n`` items were lost.
 
     Raises:
-        ConfigurationError: A bad value, or an option without the hook that it needs.
+        ConfigurationError: A bad value, a hook that cannot be called, or an option without the hook
+            that it needs.
     """
 
     # Invariant: pushed == popped + dropped + merged + size, and 0 <= size <= capacity.
@@ -90,6 +92,7 @@ class StreamBuffer(Generic[T]):
         make_gap: Callable[[int], T] | None = None,
     ) -> None:
         check_bounds(capacity, max_capacity, max_bytes)
+        check_hooks(size_of=size_of, may_shed=may_shed, merge=merge, make_gap=make_gap)
         if max_bytes is not None and size_of is None:
             raise ConfigurationError(f"max_bytes needs size_of, got max_bytes={max_bytes} alone")
         if overflow == "coalesce" and merge is None:

@@ -126,6 +126,10 @@ def _price(name: str, value: Any) -> Price | None:
         return None
     if value is True or callable(value):
         return value  # type: ignore[no-any-return]
+    if not isinstance(value, (Mapping, Prices)):
+        raise ConfigurationError(
+            f"price must be None, True, a mapping, Prices or a function, got {value!r}"
+        )
     return _read(name, value, Prices)
 
 

@@ -177,6 +177,13 @@ def test_a_bad_option_is_refused(options: dict[str, Any], message: str) -> None:
         BatchConfig(**options)
 
 
+def test_what_is_no_config_and_no_hook_is_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="config must be a BatchConfig, got"):
+        ChunkBatcher({"size": 5})  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="size_of must be callable, got 5"):
+        ChunkBatcher(size_of=5)  # type: ignore[arg-type]
+
+
 def test_the_defaults_are_the_documented_ones() -> None:
     config = ChunkBatcher[int]().config
     assert (config.size, config.timeout, config.min_size, config.max_size) == (5, 0.025, 3, 10)

@@ -467,6 +467,12 @@ def test_received_is_delivered_and_dropped_whatever_happens(
             "overflow 'coalesce' needs merge, got None",
         ),
         (lambda: FlowController("print"), "consume must be callable, got 'print'"),
+        (lambda: FlowController(print, buffer=5), "buffer must be a BufferConfig, got 5"),
+        (lambda: FlowController(print, flow={"errors": "count"}), "flow must be a FlowConfig, got"),
+        (lambda: FlowController(print, batch=True), "batch must be a BatchConfig, got True"),
+        (lambda: FlowController(print, on_event=5), "on_event must be callable, got 5"),
+        (lambda: FlowController(print, size_of=5), "size_of must be callable, got 5"),
+        (lambda: FlowController(print, clock=5.0), "clock must be callable, got 5.0"),
     ],
 )
 def test_a_bad_option_is_refused(make: Callable[[], Any], message: str) -> None:

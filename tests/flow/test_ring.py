@@ -782,6 +782,12 @@ def test_a_ring_is_neither_pickled_nor_copied() -> None:
             call(ring)
 
 
+@pytest.mark.parametrize("name", ["size_of", "may_shed", "merge", "make_gap"])
+def test_a_hook_that_cannot_be_called_is_refused_at_once(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be callable, got 5"):
+        StreamBuffer(1, **{name: 5})  # type: ignore[arg-type]
+
+
 def test_an_option_without_its_hook_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="max_bytes needs size_of"):
         StreamBuffer(1, max_bytes=5)

@@ -290,7 +290,7 @@ def test_functions_that_raise_do_not_end_the_stream(
             "price has no field 'inputs'; did you mean",
         ),
         ({"price": {"input": 1, "output": -1}}, "price output must be at least 0, got -1"),
-        ({"price": 2.5}, "price must be None, True, a mapping or Prices, got 2.5"),
+        ({"price": 2.5}, "price must be None, True, a mapping, Prices or a function, got 2.5"),
         ({"tokenizer": "cl100k_base"}, "tokenizer must be a function"),
     ],
 )
