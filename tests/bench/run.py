@@ -4,7 +4,7 @@ Measure the budgets of streamkit: one table, one JSON file.
     python tests/bench/run.py [--quick] [--check] [--json FILE] [--only NAME ...]
 
 Everything runs on this machine against a server process of our own on loopback. The full run takes
-some five minutes, --quick about one, with fewer rounds and shorter streams. With --check the exit
+some six minutes, --quick about two, with fewer rounds and shorter streams. With --check the exit
 code is 1 when a budget is missed; without it figures are only shown, as a busy machine may miss
 any of them. The SDKs that streamkit is compared with come with the extra ``bench``.
 """
