@@ -6,6 +6,9 @@ as the same object. It is closed by the thread that reads it, once that is out o
 generator cannot be closed while it runs and an SDK's close() is not made for a second thread. So a
 cancel frees the caller at once; the foreign read ends with its next item, or at once through the
 user's ``cancel=``, which must be fit to be called from any thread.
+
+A Stream inside keeps its ending: its error is ours, its outcome too, and if it was cancelled the
+answer is cut short for whoever reads it through us.
 """
 
 from __future__ import annotations
@@ -18,7 +21,12 @@ from typing import Any, Protocol
 from typing_extensions import override
 
 from streamkit.chunk import Chunk
-from streamkit.errors import ConfigurationError, StreamkitError
+from streamkit.errors import (
+    ConcurrencyError,
+    ConfigurationError,
+    StreamkitError,
+    TruncatedStream,
+)
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.run import Run
 from streamkit.pipeline.shapes import ItemReader, Teller
@@ -55,6 +63,32 @@ class ForeignRun(Run):
         """Close the source and wake everybody."""
         super().cut()
         self._abort()
+
+
+class OuterRun(ForeignRun):
+    """
+    A ForeignRun over a Stream: what ended that quietly is told as our outcome.
+
+    Thread safety: **shared**, as Run.
+    """
+
+    def __init__(
+        self, inner: Stream, source: Abortable, options: StreamOptions, **known: Any
+    ) -> None:
+        super().__init__(source, options, **known)
+        self._inner = inner
+
+    @override
+    def take(self, timeout: float | None) -> list[Chunk] | None:
+        """See Run."""
+        chunks = super().take(timeout)
+        if chunks and chunks[-1].done:
+            end, outcome = chunks[-1].metadata, self._inner.outcome
+            # A stop, or a blocked prompt, has no finish reason that would have told us. Cancelled
+            # it can be only if we had no need of the rest.
+            if end["outcome"] == "completed" and outcome not in (None, "cancelled"):
+                end["outcome"] = outcome
+        return chunks
 
 
 class ItemFeed:
@@ -209,17 +243,19 @@ def wrapped(
     Raises:
         ConfigurationError: It is not iterable, or is one text; a ``cancel`` or ``text`` that is
             not callable.
+        ConcurrencyError: It is a Stream that was used.
     """
     check_iterable(iterable, "wrap()")
     for name, value in (("cancel", cancel), ("text", text)):
         if value is not None and not callable(value):
             raise ConfigurationError(f"{name} must be callable, got {type(value).__name__}")
     kind = type(iterable)
+    known = {"provider": _origin(kind), "model": kind.__qualname__}
     if isinstance(iterable, Stream):
-        cancel = cancel or iterable.cancel
-        iterable = iterable.chunks()  # not the text alone
-    source = IterableSource(iterable, cancel, text)
-    return Stream(ForeignRun(source, options, provider=_origin(kind), model=kind.__qualname__))
+        _check_unused(iterable)
+        source = IterableSource(_whole(iterable), cancel or iterable.cancel, text)
+        return Stream(OuterRun(iterable, source, options, **known))
+    return Stream(ForeignRun(IterableSource(iterable, cancel, text), options, **known))
 
 
 def check_iterable(value: object, who: str) -> None:
@@ -232,6 +268,21 @@ def check_iterable(value: object, who: str) -> None:
     if isinstance(value, (str, bytes)) or not hasattr(type(value), "__iter__"):
         raise ConfigurationError(
             f"{who} needs an iterable of texts, chunks or events, got {type(value).__name__}"
+        )
+
+
+def _whole(stream: Stream) -> Iterator[Chunk]:
+    """The chunks of a stream, not the text alone; raises where they would just end too early."""
+    _check_unused(stream)  # again: much may have happened since wrap()
+    yield from stream.chunks()
+    if stream.outcome == "cancelled":
+        raise TruncatedStream("the wrapped stream was cancelled", stage="body")
+
+
+def _check_unused(stream: Stream) -> None:
+    if stream._run.claimed:
+        raise ConcurrencyError(
+            "wrap() needs an unused stream, got one that was used", stream_id=stream.id
         )
 
 

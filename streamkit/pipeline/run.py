@@ -160,6 +160,7 @@ class Run(Report):
             cancelled=self._cancelled,
             counters=self.counters,
             on_retry=self.hooks.retrying if self.hooks.on_retry else None,
+            beats=self.options.mode == "direct" and self.hooks.any_reports,
         )
         log.debug("stream begins id=%s provider=%s model=%r", self.id, self.provider, self.model)
         remember(self)

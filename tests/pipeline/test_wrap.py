@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from streamkit.api import wrap
+from streamkit.api import channel, wrap
 from streamkit.chunk import Chunk
-from streamkit.errors import ConfigurationError, StreamTimeout
+from streamkit.errors import ConcurrencyError, ConfigurationError, StreamTimeout, TruncatedStream
 from streamkit.testing import Hang, Text
 
 
@@ -89,6 +89,74 @@ def test_cancelling_cancels_the_stream_inside(play: Any) -> None:
         assert outer.get(10).content == "Hi"  # type: ignore[union-attr]
     assert (outer.outcome, inner.outcome) == ("cancelled", "cancelled")
     assert play.server.wait_disconnect(10)
+
+
+def test_a_stream_that_is_cancelled_inside_is_cut_short_outside(mode: Any) -> None:
+    feed, inner = channel()
+    feed.put("a")
+    outer = wrap(inner, mode=mode)
+    assert outer.get(10).content == "a"  # type: ignore[union-attr]
+    inner.cancel()
+    with pytest.raises(TruncatedStream, match="the wrapped stream was cancelled"):
+        outer.get(10)
+    assert (outer.outcome, inner.outcome) == ("truncated", "cancelled")
+    assert outer.partial.text == "a"
+
+
+def test_a_stream_that_was_cancelled_before_is_no_empty_answer(mode: Any) -> None:
+    inner = wrap(["a"])
+    inner.cancel()
+    with pytest.raises(TruncatedStream):
+        wrap(inner, mode=mode).result()
+
+
+def test_a_stop_inside_is_the_outcome_outside(mode: Any) -> None:
+    outer = wrap(wrap(["a", "b STOP c"], stop_when="STOP"), mode=mode)
+    *_, done = outer.chunks()
+    assert done.metadata["outcome"] == "stopped"
+    result = outer.result()
+    assert (result.text, result.outcome) == ("ab ", "stopped")
+
+
+def test_a_stop_outside_ends_the_stream_inside(mode: Any) -> None:
+    inner = wrap(iter(lambda: "a", None))
+    result = wrap(inner, mode=mode, stop_when="aaa").result()
+    assert (result.text, result.outcome, inner.outcome) == ("", "stopped", "cancelled")
+
+
+def test_what_a_stream_inside_fails_with_is_raised_outside(mode: Any) -> None:
+    failure = KeyError("theirs")
+
+    def broken() -> Iterator[str]:
+        yield "a"
+        raise failure
+
+    outer = wrap(wrap(broken()), mode=mode)
+    with pytest.raises(KeyError) as caught:
+        outer.result()
+    assert caught.value is failure
+
+
+def test_a_stream_that_ended_before_is_refused(mode: Any) -> None:
+    good, bad = wrap(["a"]), wrap(map(int, "x"))
+    early = wrap(good, mode=mode)  # used between wrap() and the first read
+    good.result()
+    with pytest.raises(ValueError, match="invalid literal"):
+        bad.result()
+    for use in (early.result, lambda: wrap(good), lambda: wrap(bad)):
+        with pytest.raises(ConcurrencyError, match=r"wrap\(\) needs an unused stream"):
+            use()
+
+
+def test_a_stream_in_use_is_refused_and_goes_on(mode: Any) -> None:
+    inner = wrap(iter(lambda: "a", None))
+    early = wrap(inner, mode=mode)
+    with inner:
+        assert inner.get(10)
+        for use in (early.result, lambda: wrap(inner)):
+            with pytest.raises(ConcurrencyError, match=r"wrap\(\) needs an unused stream"):
+                use()
+        assert inner.get(10)
 
 
 def test_cancel_frees_the_caller_while_the_foreign_read_blocks(
