@@ -6,7 +6,8 @@ How it ends, which the status line cannot tell any more:
     the answer is over     -> its ``done`` chunk, and in events ``[DONE]``
     the stream was stopped -> its ``done`` chunk, with the outcome ``cancelled``, and no ``[DONE]``
     it failed              -> an error in safe words, and no ``[DONE]``
-    the client left        -> the server calls close(), which stops the stream
+    it was used elsewhere  -> the same: there is nothing left to send
+    the client left        -> the server calls close(), which stops the stream; no more bytes
 """
 
 from __future__ import annotations
@@ -60,16 +61,19 @@ class Body:
     the client is told in the format's own way. ``on_error``, ``result()`` and the log have it.
 
     Thread safety: **shared**: close() from any thread; one loop at a time, a second one raises
-    ConcurrencyError while the stream runs and gets nothing after it.
+    ConcurrencyError while the stream runs and gets nothing after it, as any loop after close().
     """
 
     def __init__(self, stream: Streaming) -> None:
         self._stream = stream
+        self._read = False
+        self._closed = False
 
     def __iter__(self) -> Iterator[bytes]:
         stream = self._stream
-        if stream.outcome is not None:
+        if self._closed or (self._read and stream.outcome is not None):
             return
+        self._read = True
         chunks = stream.chunks()
         last: bytes | None = None
         try:
@@ -81,16 +85,20 @@ class Body:
         except ConcurrencyError:
             raise  # nothing the client should know of: another loop has the stream
         except Exception as error:
-            _tell(stream.id, error)
-            last = self._failure(present_error(error))
+            last = self._failed(error)
         finally:
             chunks.close()  # type: ignore[attr-defined]
-        if last is None:
-            last = self._end({"kind": "done", "outcome": stream.outcome})
+        if self._closed:
+            return
+        if last is None and stream.outcome == "cancelled":  # it gives its loop no last chunk
+            last = self._end({"kind": "done", "outcome": "cancelled"})
+        elif last is None:
+            last = self._failed(ConcurrencyError("the stream was used already"))
         yield last
 
     def close(self) -> None:
         """Stop the stream, unless it has ended; servers call it when the client is gone."""
+        self._closed = True  # first: the loop sees the cancel and then this
         self._stream.cancel()
 
     def __enter__(self) -> Self:
@@ -98,6 +106,11 @@ class Body:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _failed(self, error: Exception) -> bytes:
+        """The last bytes after an error, which goes to the log."""
+        _tell(self._stream.id, error)
+        return self._failure(present_error(error))
 
     def _piece(self, shown: dict[str, Any]) -> bytes:
         raise NotImplementedError

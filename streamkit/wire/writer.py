@@ -7,12 +7,15 @@ from threading import Lock
 from typing import Any, Protocol
 
 from streamkit.chunk import Chunk
-from streamkit.errors import ConfigurationError
+from streamkit.errors import ConcurrencyError, ConfigurationError
 from streamkit.number import is_number
 from streamkit.wire.encode import DONE, encode_comment, encode_event
 from streamkit.wire.present import present_chunk, present_error, to_json
 
 __all__ = ["SSEWriter", "write_sse"]
+
+#: How a whole answer ends; None is an iterable that does not say. After the rest comes no [DONE].
+_WHOLE = (None, "completed", "length", "tool_calls", "content_filter", "refused", "stopped")
 
 
 class Writable(Protocol):
@@ -125,8 +128,9 @@ def write_sse(writer: SSEWriter | Sink, chunks: Iterable[Chunk | str]) -> None:
     """
     Write an answer: an event of JSON per chunk, then ``[DONE]``.
 
-    A stream that was cancelled ends with its ``done`` chunk, whose outcome is ``cancelled``, and no
-    ``[DONE]``: half an answer must not look whole. If the chunks end with an error, or one of them
+    A stream that was cancelled, also before it was given here, ends with a ``done`` chunk, whose
+    outcome is ``cancelled``, and no ``[DONE]``: half an answer must not look whole, nor does one
+    whose ``done`` chunk tells of a failure. If the chunks end with an error, or one of them
     cannot be written as JSON, an event ``error`` is written instead of ``[DONE]``, and the error is
     raised. Whatever happens the chunks are closed where they can be, so that a client that left
     stops the stream.
@@ -139,12 +143,15 @@ def write_sse(writer: SSEWriter | Sink, chunks: Iterable[Chunk | str]) -> None:
 
     Raises:
         ConfigurationError: The chunks cannot be iterated, or one is something else.
+        ConcurrencyError: A Stream that was used. If it has ended, nothing was written.
         BaseException: What the iterable or the sink raised, the same object.
     """
     out = writer if isinstance(writer, SSEWriter) else SSEWriter(writer)
     every = getattr(chunks, "chunks", None)  # to iterate a Stream gives its text alone
     if every is None and not isinstance(chunks, Iterable):
         raise ConfigurationError(f"write_sse() needs chunks or texts, got {type(chunks).__name__}")
+    if every is not None and getattr(chunks, "outcome", None) not in (None, "cancelled"):
+        raise ConcurrencyError("write_sse() needs an unused stream: the stream was used already")
     source = iter(chunks if every is None else every())
     shown = _shown(source, chunks)
     try:
@@ -181,5 +188,5 @@ def _shown(source: Iterator[Chunk | str], stream: object) -> Iterator[str]:
     outcome = getattr(stream, "outcome", None) if last is None else last.metadata.get("outcome")
     if last is None and outcome is not None:
         yield to_json({"kind": "done", "outcome": outcome})
-    if outcome != "cancelled":
+    if outcome in _WHOLE:
         yield DONE

@@ -82,6 +82,37 @@ def test_a_cancelled_stream_says_so() -> None:
     assert [json.loads(line) for line in body] == [{"kind": "done", "outcome": "cancelled"}]
 
 
+def test_a_stream_that_was_cancelled_before_the_first_bytes_says_so() -> None:
+    for make in (NDJSONBody, SSEBody):
+        stream = wrap(["a"])
+        stream.cancel()
+        (data,) = make(stream)
+        assert b'"outcome":"cancelled"' in data and b"[DONE]" not in data
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_stream_that_was_used_before_is_no_empty_answer(fails: bool) -> None:
+    stream = wrap(map(int, SECRET) if fails else ["a"])
+    bodies = SSEBody(stream), NDJSONBody(stream)
+    try:
+        stream.result()
+    except ValueError:
+        assert fails
+    (event,) = events(bodies[0])
+    assert event.event == "error" and json.loads(event.data)["type"] == "failed"
+    (line,) = lines(bodies[1])
+    assert line == json.loads(event.data) and SECRET not in event.data
+    assert list(bodies[0]) == []  # it was told
+
+
+def test_nothing_comes_after_close() -> None:
+    body = SSEBody(wrap(["a", "b"]))
+    loop = iter(body)
+    next(loop)
+    body.close()
+    assert list(loop) == list(body) == []
+
+
 def test_nothing_is_sent_before_the_first_bytes_are_asked_for(play: Any) -> None:
     body = SSEBody(play([Text("Hi")]))
     body.close()
@@ -106,8 +137,8 @@ def test_close_from_another_thread_ends_the_loop_and_the_stream(
     task = run_in_thread(read)
     assert begun.wait(10)
     body.close()
-    (last,) = SSEDecoder().feed(task.result()[-1])
-    assert json.loads(last.data) == {"kind": "done", "outcome": "cancelled"}  # and no [DONE]
+    (only,) = SSEDecoder().feed(b"".join(task.result()))
+    assert json.loads(only.data)["content"] == "Hi"  # the client is gone: no last words
     assert stream.outcome == "cancelled"
     assert play.server.wait_disconnect(10)
 

@@ -13,7 +13,7 @@ import pytest
 
 from streamkit.api import wrap
 from streamkit.chunk import Chunk
-from streamkit.errors import ConfigurationError, RateLimited
+from streamkit.errors import ConcurrencyError, ConfigurationError, RateLimited
 from streamkit.wire import SSE_HEADERS, Event, SSEDecoder, SSEWriter, format_sse_event, write_sse
 
 SECRET = "sk-test-0123456789"
@@ -249,9 +249,30 @@ def test_a_cancelled_stream_says_so_and_is_not_done(mode: Any) -> None:
     assert "[DONE]" not in str(out.events)
 
 
-def test_chunks_that_end_with_a_cancelled_one_are_not_done() -> None:
+def test_a_stream_that_was_cancelled_before_says_so() -> None:
+    stream, out = wrap(["a"]), Out()
+    stream.cancel()
+    write_sse(out, stream)
+    (event,) = out.events
+    assert json.loads(event.data) == {"kind": "done", "outcome": "cancelled"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_stream_that_was_used_before_is_refused_and_nothing_is_written(fails: bool) -> None:
+    stream, out = wrap(map(int, SECRET) if fails else ["a"]), Out()
+    try:
+        stream.result()
+    except ValueError:
+        assert fails
+    with pytest.raises(ConcurrencyError, match="the stream was used already"):
+        write_sse(out, stream)
+    assert out.written == []
+
+
+@pytest.mark.parametrize("outcome", ["cancelled", "truncated", "failed"])
+def test_chunks_whose_end_is_not_whole_are_not_done(outcome: str) -> None:
     out = Out()
-    write_sse(out, ["a", Chunk(kind="done", done=True, metadata={"outcome": "cancelled"})])
+    write_sse(out, ["a", Chunk(kind="done", done=True, metadata={"outcome": outcome})])
     assert [json.loads(event.data)["kind"] for event in out.events] == ["text", "done"]
 
 
