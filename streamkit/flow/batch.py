@@ -23,8 +23,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 from typing_extensions import override
 
+from streamkit.callback import check_callable
 from streamkit.errors import BufferClosed, ConfigurationError
-from streamkit.flow.checks import check_config, check_hooks
+from streamkit.flow.checks import check_config
 from streamkit.number import is_number
 
 __all__ = ["Batch", "BatchConfig", "BatchMetrics", "ChunkBatcher", "Trigger"]
@@ -54,33 +55,33 @@ class BatchConfig:
 
     Args:
         size: Items in a full batch, taken into the bounds that were given; with ``adaptive``, until
-            a handler was timed. 5, 3 and 10 are the seeds'.
+            a handler was timed. Not given: 5, within those bounds. 5, 3 and 10 are the seeds'.
         timeout: Seconds the first item of a batch waits at most, 0 or more; None for no limit.
             25 ms is the seeds' default: below what a reader sees.
         min_size: Least items of a full batch; never holds back a timeout, a flush or a close. Not
-            given: 3, or size where that is less.
-        max_size: Most items of any batch. Not given: 10, or size where that is more.
+            given: 3, or size or max_size where one is less.
+        max_size: Most items of any batch. Not given: 10, or size or min_size where one is more.
         adaptive: Choose the size by the rule at the top of this file.
 
     Raises:
         ConfigurationError: A value outside these ranges.
     """
 
-    size: int = 5
+    size: int = None  # type: ignore[assignment]  # an int once made
     timeout: float | None = 0.025
-    min_size: int = None  # type: ignore[assignment]  # an int once made
+    min_size: int = None  # type: ignore[assignment]
     max_size: int = None  # type: ignore[assignment]
     adaptive: bool = True
 
     def __post_init__(self) -> None:
         for name in ("size", "min_size", "max_size"):
-            if (value := getattr(self, name)) is None and name != "size":
-                value = min(3, self.size) if name == "min_size" else max(10, self.size)
-                object.__setattr__(self, name, value)
+            if (value := getattr(self, name)) is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int):
                 raise ConfigurationError(f"{name} must be a whole number, got {value!r}")
             if value < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {value}")
+        self._fill()
         if self.min_size > self.max_size:
             raise ConfigurationError(
                 f"min_size must be at most max_size, got {self.min_size} and {self.max_size}"
@@ -92,6 +93,15 @@ class BatchConfig:
             )
         if not isinstance(self.adaptive, bool):
             raise ConfigurationError(f"adaptive must be True or False, got {self.adaptive!r}")
+
+    def _fill(self) -> None:
+        """What was not given makes room for what was."""
+        size, low, high = self.size, self.min_size, self.max_size
+        if size is None:
+            size = max(low or 1, min(5, high or 5))
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "min_size", min(3, size, high or 3) if low is None else low)
+        object.__setattr__(self, "max_size", max(10, size, low or 10) if high is None else high)
 
     @property
     def effective_size(self) -> int:
@@ -184,7 +194,7 @@ class ChunkBatcher(Generic[T]):
     ) -> None:
         self.config = BatchConfig() if config is None else config
         check_config("config", self.config, BatchConfig)
-        check_hooks(size_of=size_of)
+        check_callable(size_of=size_of)
         #: Items that make a batch full, as of now.
         self.target = self.config.effective_size
         self._pace = _Pace(size_of) if self.config.adaptive else None

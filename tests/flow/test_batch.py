@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamkit import StreamOptions
 from streamkit.errors import BufferClosed, ConfigurationError
 from streamkit.flow import Batch, BatchConfig, ChunkBatcher
 
@@ -135,6 +136,10 @@ def test_the_size_is_taken_into_its_bounds(size: int, effective: int) -> None:
         ({"size": 100}, (3, 100)),
         ({"size": 100, "max_size": 10}, (3, 10)),
         ({"size": 1, "min_size": 3}, (3, 10)),
+        ({"max_size": 2}, (2, 2)),
+        ({"min_size": 20}, (20, 20)),
+        ({"size": 5, "max_size": 2}, (2, 2)),
+        ({"size": 5, "min_size": 20}, (20, 20)),
     ],
 )
 def test_bounds_that_were_not_given_make_room_for_the_size(
@@ -142,6 +147,18 @@ def test_bounds_that_were_not_given_make_room_for_the_size(
 ) -> None:
     config = BatchConfig(**given)
     assert (config.min_size, config.max_size) == bounds
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [({}, 5), ({"max_size": 2}, 2), ({"min_size": 20}, 20), ({"max_size": 50}, 5)],
+)
+def test_a_size_that_was_not_given_is_within_the_bounds_that_were(
+    given: dict[str, int], size: int
+) -> None:
+    config = BatchConfig(**given)
+    assert (config.size, config.effective_size) == (size, size)
+    assert StreamOptions.from_mapping({"batch_config": given}).batch == config
 
 
 def test_no_timeout_means_that_only_size_and_flush_count() -> None:
@@ -165,6 +182,8 @@ def test_the_fed_list_and_a_delivered_batch_stay_the_callers() -> None:
     [
         ({"min_size": 7, "max_size": 4}, "min_size must be at most max_size, got 7 and 4"),
         ({"size": 0}, "size must be at least 1, got 0"),
+        ({"max_size": 0}, "max_size must be at least 1, got 0"),
+        ({"max_size": "2"}, "max_size must be a whole number, got '2'"),
         ({"size": 2.0}, "size must be a whole number, got 2.0"),
         ({"max_size": True}, "max_size must be a whole number, got True"),
         ({"timeout": -1}, "timeout must be at least 0 seconds, or None for no limit, got -1"),
