@@ -448,8 +448,9 @@ atexit.register(close)
 def _check_names(given: Mapping[str, Any], known: frozenset[str], where: str) -> None:
     for name in given:
         if name not in known:
+            close = nearest(name, known.difference(LATER))
             raise ConfigurationError(
-                f"{where} has no keyword {name!r}{nearest(name, known)}; fields of the provider's "
+                f"{where} has no keyword {name!r}{close}; fields of the provider's "
                 "own request go into extra_body={...}"
             )
 
@@ -493,5 +494,6 @@ def _shape(given: Mapping[str, Any], where: str) -> StreamOptions:
     """The options of a stream that no request of ours opens, and that cannot be asked for again."""
     for name in given:
         if name not in _SHAPE:
-            raise ConfigurationError(f"{where} has no keyword {name!r}{nearest(name, _SHAPE)}")
+            close = nearest(name, _SHAPE.difference(LATER))
+            raise ConfigurationError(f"{where} has no keyword {name!r}{close}")
     return replace(build_options(given), retry=None)

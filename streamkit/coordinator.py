@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from streamkit.api import StreamKeywords, hooked
+from streamkit.callback import check_callable
 from streamkit.chunk import Chunk, Result
 from streamkit.errors import ConfigurationError
 from streamkit.pipeline.keywords import build_options
@@ -51,6 +52,8 @@ _KNOWN = SEEDS | (
     - frozenset(Call.__dataclass_fields__)  # those belong into the request, which is the user's
     - {"on_error"}
 )
+#: Known, and refused by name where they are more than off: nobody is sent there.
+_LATER = frozenset({"stream_recovery", "recovery"})
 
 
 class StreamingCoordinator:
@@ -98,7 +101,8 @@ class StreamingCoordinator:
                 the service gave no answer, with None and the error's message.
             provider: What to call the service in errors and metrics.
             options: The keywords of ``stream()`` that say how (times in seconds), and the seeds'
-                ``track_metrics``, ``transform_chunk``, ``validate_chunk``, ``buffer_chunks``.
+                ``track_metrics``, ``transform_chunk``, ``validate_chunk``, ``buffer_chunks``,
+                which groups what ``on_batch`` gets, not what ``callback`` gets.
 
         Raises:
             ConfigurationError: Anything that cannot be sent or done, before anything is sent.
@@ -185,6 +189,7 @@ class StreamingCoordinator:
         for name, call in (("parse_chunk", parse_chunk), ("on_error", on_error)):
             if not (callable(call) or (call is None and name == "on_error")):
                 raise ConfigurationError(f"{name} must be callable, got {type(call).__name__}")
+        check_callable(parse_chunk=parse_chunk, on_error=on_error)
         options = _read_options(given)
         endpoint = Endpoint(provider=request.provider, base_url=request.url)
         source = HttpSource(
@@ -237,8 +242,8 @@ def _read_options(given: dict[str, Any]) -> StreamOptions:
     for name in given:
         if name not in _KNOWN:
             raise ConfigurationError(
-                f"start_stream() has no option {name!r}{nearest(name, _KNOWN)}; what the service "
-                "should read goes into request"
+                f"start_stream() has no option {name!r}{nearest(name, _KNOWN - _LATER)}; "
+                "what the service should read goes into request"
             )
     seeds = {name: given[name] for name in given if name in SEEDS}
     if not seeds:

@@ -239,6 +239,11 @@ def test_a_client_takes_client_keywords_only(keywords: Any, words: str) -> None:
         Client(**keywords)
 
 
+def test_what_wrap_does_not_take_is_not_sent_to_a_keyword_that_is_refused_too() -> None:
+    with pytest.raises(ConfigurationError, match=r"has no keyword 'retry'$"):
+        streamkit.wrap(["a"], retry=3)
+
+
 def test_a_closed_client_opens_no_stream_and_lets_others_finish(server: LocalProvider) -> None:
     client = Client(provider="openai", base_url=server.base_url(), api_key=KEY)
     running = client.stream("m", "Hi")

@@ -321,6 +321,7 @@ def test_callbacks_within_options_are_called(stage: Stage) -> None:
         ({"stream_recovery": True}, "stream_recovery"),
         ({"temperature": 1}, "has no option 'temperature'.*goes into request"),
         ({"bufer": 1}, "did you mean 'buffer'"),
+        ({"recoveries": 5}, "has no option 'recoveries'; what"),
         ({"parse_chunk": None}, "parse_chunk must be callable"),
         ({"on_error": 7}, "on_error must be callable"),
         ({"track_metrics": True, "options": StreamOptions()}, "options= already says all"),

@@ -19,7 +19,7 @@ import pytest
 GROUPS = (
     (
         "version", "errors", "extras", "arguments", "chunk", "request", "deadline", "latch", "logs",
-        "process", "lazy", "number",
+        "process", "lazy", "number", "callback",
     ),
     ("wire", "text", "flow"),
     ("transport", "providers", "stages", "observe", "store"),

@@ -24,10 +24,11 @@ from typing import Any, Generic, Literal, TypeVar
 
 from typing_extensions import Self
 
+from streamkit.callback import check_callable
 from streamkit.errors import BufferClosed, BufferFull, ConcurrencyError, ConfigurationError
 from streamkit.flow.batch import BatchConfig, BatchMetrics, ChunkBatcher
 from streamkit.flow.bounds import BufferConfig
-from streamkit.flow.checks import check_config, check_hooks
+from streamkit.flow.checks import check_config
 from streamkit.flow.ring import StreamBuffer
 from streamkit.flow.watch import Backpressure, ConsumerWatch, FlowEvent
 from streamkit.flow.watermark import FlowConfig
@@ -142,7 +143,7 @@ class FlowController(Generic[T]):
         flow = FlowConfig() if flow is None else flow
         check_config("buffer", buffer, BufferConfig)
         check_config("flow", flow, FlowConfig)
-        check_hooks(on_event=on_event, clock=clock)
+        check_callable(consume=consume, on_event=on_event, clock=clock)
         self._consume = consume
         self._clock = clock
         self._on_event = on_event

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeVar
 
+from streamkit.callback import check_callable
 from streamkit.errors import ConfigurationError
 
 __all__ = ["POLICIES", "FullRing", "Policy", "Verdict"]
@@ -84,4 +85,5 @@ def resolve(overflow: str | Policy) -> Policy:
         raise ConfigurationError(
             f"overflow must be one of {names}, or a callable, got {overflow!r}"
         )
+    check_callable(overflow=policy)
     return policy

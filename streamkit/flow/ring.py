@@ -23,9 +23,9 @@ from typing import Generic, NoReturn, TypeVar
 
 from typing_extensions import override
 
+from streamkit.callback import check_callable
 from streamkit.errors import BufferClosed, BufferFull, ConfigurationError
 from streamkit.flow.bounds import BufferConfig, BufferStats, check_bounds
-from streamkit.flow.checks import check_hooks
 from streamkit.flow.overflow import POLICIES, Policy, resolve
 from streamkit.flow.slots import Slots
 from streamkit.latch import Latch
@@ -92,7 +92,7 @@ class StreamBuffer(Generic[T]):
         make_gap: Callable[[int], T] | None = None,
     ) -> None:
         check_bounds(capacity, max_capacity, max_bytes)
-        check_hooks(size_of=size_of, may_shed=may_shed, merge=merge, make_gap=make_gap)
+        check_callable(size_of=size_of, may_shed=may_shed, merge=merge, make_gap=make_gap)
         if max_bytes is not None and size_of is None:
             raise ConfigurationError(f"max_bytes needs size_of, got max_bytes={max_bytes} alone")
         if overflow == "coalesce" and merge is None:

@@ -14,8 +14,8 @@ from typing import Generic, TypeVar
 
 from typing_extensions import override
 
+from streamkit.callback import check_callable
 from streamkit.chunk import Chunk, Usage
-from streamkit.errors import ConfigurationError
 
 __all__ = ["Aggregate", "ChunkAggregator", "StreamAggregator"]
 
@@ -63,8 +63,7 @@ class _Aggregator(ABC, Generic[T]):
         tokenizer: Callable[[str], int] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        if not (tokenizer is None or callable(tokenizer)):
-            raise ConfigurationError(f"tokenizer must be callable, got {tokenizer!r}")
+        check_callable(tokenizer=tokenizer)
         self._tokenizer = tokenizer
         self._clock = clock
         self._texts: list[str] = []

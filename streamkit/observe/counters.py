@@ -215,7 +215,9 @@ class Counters:
             chunks_delivered=delivered,
             chunks_dropped=dropped,
             chunks_merged=merged,
-            chunks_per_second=self.chunks_received / span if span else 0.0,
+            chunks_per_second=self.chunks_received / span
+            if span and self.chunks_received > 1
+            else 0.0,
             bytes_per_second=self.bytes_received / span if span else 0.0,
             time_to_first_chunk=None
             if first is None or self.started is None

@@ -57,7 +57,7 @@ class Metrics:
         provider: The provider's name.
         model: The model asked for.
         duration_ms: Milliseconds from the first use to the end, or to now.
-        chunks_received: Chunks made from the provider's events.
+        chunks_received: Chunks the stages and units made of what the provider sent.
         bytes_received: Bytes of response bodies, after transfer and content coding.
         chunks_delivered: Chunks handed to a loop or callback, gaps aside.
         chunks_dropped: Chunks shed by a lossy buffer policy, or left by a cancel.

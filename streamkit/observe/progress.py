@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
 
+from streamkit.callback import check_callable
 from streamkit.errors import ConfigurationError
 from streamkit.number import is_number
 
@@ -88,8 +89,7 @@ class ProgressTracker:
         tokenizer: Callable[[str], int] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        if not (tokenizer is None or callable(tokenizer)):
-            raise ConfigurationError(f"tokenizer must be callable, got {tokenizer!r}")
+        check_callable(tokenizer=tokenizer)
         self._tokenizer = tokenizer
         self._clock = clock
         self._lock = Lock()

@@ -17,6 +17,7 @@ from typing import Any, Generic, ParamSpec, overload
 
 from typing_extensions import Self
 
+from streamkit.callback import check_callable
 from streamkit.errors import ConfigurationError
 from streamkit.number import is_number
 
@@ -46,6 +47,7 @@ class Throttled(Generic[P]):
     ) -> None:
         if not callable(callback):
             raise ConfigurationError(f"callback must be callable, got {callback!r}")
+        check_callable(callback=callback)
         update_wrapper(self, callback)
         self._callback = callback
         self._interval = interval

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from inspect import isgeneratorfunction
 from operator import attrgetter
 from threading import current_thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import ReferenceType, ref
 
+from streamkit.callback import async_kind
 from streamkit.chunk import Chunk
 from streamkit.errors import (
     BufferClosed,
@@ -189,13 +190,6 @@ class Channel:
 
 Produce = Callable[[Channel], Any]
 
-#: Functions whose call only makes an object, and never runs their body.
-_LAZY: tuple[tuple[Callable[[object], bool], str], ...] = (
-    (iscoroutinefunction, "a coroutine"),
-    (isgeneratorfunction, "a generator"),
-    (isasyncgenfunction, "an async generator"),
-)
-
 
 class ChannelSource:
     """
@@ -295,11 +289,10 @@ def run_channel(produce: Produce, options: StreamOptions) -> Stream:
         raise ConfigurationError(
             f"channel() needs a function of a channel, got {type(produce).__name__}"
         )
-    for told, kind in _LAZY:
-        if told(produce):
-            raise ConfigurationError(
-                f"channel() needs a plain function that calls put(), got {kind} function"
-            )
+    if kind := "a generator" if isgeneratorfunction(produce) else async_kind(produce):
+        raise ConfigurationError(
+            f"channel() needs a plain function that calls put(), got {kind} function"
+        )
     conduit = Conduit(options.buffer)
     source = ChannelSource(conduit, lambda: _start(produce, conduit))
     return _stream(conduit, source, options, getattr(produce, "__name__", "function"))

@@ -15,6 +15,7 @@ from dataclasses import replace
 from types import NoneType
 from typing import Any, get_args
 
+from streamkit.callback import check_callable
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError, ProviderError
 from streamkit.flow.batch import BatchConfig
@@ -74,10 +75,11 @@ def status_and_body(error: BaseException) -> tuple[int | None, str]:
 def _look_up(table: Mapping[str, Any], key: Any, value: Any, path: str) -> Any:
     if key in table:
         return table[key]
-    near = nearest(str(key), table)
+    offered = [name for name in table if table[name] is not _recovery]
+    near = nearest(str(key), offered)
     # A value is shown where the key is surely a known one misspelt: else it might be a secret.
     plain = isinstance(value, (str, int, float, NoneType))
-    shown = f", got {value!r}" if plain and nearest(str(key), table, SURE) else ""
+    shown = f", got {value!r}" if plain and nearest(str(key), offered, SURE) else ""
     raise ConfigurationError(f"{path} has no key {key!r}{shown}{near} (it has {', '.join(table)})")
 
 
@@ -139,8 +141,7 @@ def _duration(path: str, value: Any) -> float:
 
 
 def _callback(path: str, value: Any) -> Any:
-    if value is not None and not callable(value):
-        raise ConfigurationError(f"{path} must be callable, got {value!r}")
+    check_callable(**{path: value})
     return value
 
 
@@ -187,6 +188,8 @@ def _one(field: str, reader: Reader) -> Reader:
 
 
 def _buffer_chunks(path: str, value: Any) -> dict[str, Any]:
+    if value is None:  # all three would not be given
+        raise ConfigurationError(f"{path} must be a whole number, got None")
     return {"batch": BatchConfig(size=value, min_size=value, max_size=value, adaptive=False)}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
 
+from streamkit.callback import check_callable
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError
 from streamkit.flow.batch import BatchConfig
@@ -150,6 +151,9 @@ class StreamOptions:
             )
         if self.tokenizer is not None and not callable(self.tokenizer):
             raise ConfigurationError(f"tokenizer must be a function, got {self.tokenizer!r}")
+        check_callable(tokenizer=self.tokenizer)
+        if callable(self.price):
+            check_callable(price=self.price)
         self._check_shape()
 
     def _check_shape(self) -> None:
@@ -163,10 +167,7 @@ class StreamOptions:
             raise ConfigurationError(
                 f"progress_interval must be seconds, 0 or more, got {self.progress_interval!r}"
             )
-        for name in ("on_metrics", "on_error"):
-            call = getattr(self, name)
-            if call is not None and not callable(call):
-                raise ConfigurationError(f"{name} must be callable, got {call!r}")
+        check_callable(on_metrics=self.on_metrics, on_error=self.on_error)
         if self.max_wait is not None and not (is_number(self.max_wait) and self.max_wait > 0):
             raise ConfigurationError(f"max_wait must be seconds over 0, got {self.max_wait!r}")
         if self.max_wait is not None and self.units is None:

@@ -16,6 +16,7 @@ from time import monotonic
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from streamkit.callback import check_callable
 from streamkit.chunk import Chunk, Outcome, Result
 from streamkit.errors import ConcurrencyError, ConfigurationError
 from streamkit.flow.batch import Batch, BatchConfig, ChunkBatcher
@@ -221,6 +222,7 @@ class Stream:
             raise ConfigurationError(f"no callback is called {name!r}")
         if not callable(call):
             raise ConfigurationError(f"{name} must be callable, got {type(call).__name__}")
+        check_callable(**{name: call})
         if self._run.claimed:
             raise ConcurrencyError(f"{name} must be given before the stream is used")
         getattr(self._run.hooks, name).append(call)

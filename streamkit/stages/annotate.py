@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from streamkit.callback import check_callable
 from streamkit.chunk import Chunk, Kind
-from streamkit.stages.basic import CONTENT, SPOKEN, StageMaker, check_callable, words
+from streamkit.stages.basic import CONTENT, SPOKEN, StageMaker, words
 from streamkit.stages.finder import chooser
 
 __all__ = ["annotate_reasoning", "highlight_function_calls", "show_performance"]

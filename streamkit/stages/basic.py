@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from typing_extensions import override
 
+from streamkit.callback import check_callable
 from streamkit.chunk import Chunk
 from streamkit.errors import ChunkRejected, ConfigurationError
 from streamkit.stages.base import Stage
@@ -30,7 +31,6 @@ __all__ = [
     "StageMaker",
     "Transform",
     "Validate",
-    "check_callable",
     "check_on_reject",
     "fit",
     "refusal_by",
@@ -119,6 +119,7 @@ class Transform:
     def __post_init__(self) -> None:
         if not callable(self.fn):
             raise ConfigurationError(f"transform must be callable, got {self.fn!r}")
+        check_callable(transform=self.fn)
         if self.on_error not in ("raise", "skip"):
             raise ConfigurationError(f"on_error must be raise or skip, got {self.on_error!r}")
 
@@ -211,6 +212,7 @@ class Validate:
     def __post_init__(self) -> None:
         if not callable(self.check):
             raise ConfigurationError(f"validate must be callable, got {self.check!r}")
+        check_callable(validate=self.check)
         check_on_reject(self.on_reject, self.replacement)
 
     def stage(self) -> Stage:
@@ -323,18 +325,6 @@ def rejection(chunk: Chunk, reason: str) -> ChunkRejected:
     return ChunkRejected(
         f"a chunk of {chunk.kind} was rejected: {reason}", chunk=chunk, reason=reason
     )
-
-
-def check_callable(**functions: object) -> None:
-    """
-    Refuse what is neither None nor a function, by its name.
-
-    Raises:
-        ConfigurationError: One of them is something else.
-    """
-    for name, function in functions.items():
-        if function is not None and not callable(function):
-            raise ConfigurationError(f"{name} must be callable, got {function!r}")
 
 
 def check_on_reject(on_reject: Any, replacement: Any) -> None:

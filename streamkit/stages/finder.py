@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from streamkit.callback import check_callable
 from streamkit.errors import ConfigurationError
 
 __all__ = ["Finder", "chooser", "strings_of"]
@@ -119,6 +120,7 @@ def chooser(
     if value is None:
         return lambda _: True
     if callable(value):
+        check_callable(**{name: value})
         return value
     return frozenset(strings_of(value, name)).__contains__
 

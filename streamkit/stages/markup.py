@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
+from streamkit.callback import check_callable
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
-from streamkit.stages.basic import StageMaker, check_callable, words
+from streamkit.stages.basic import StageMaker, words
 from streamkit.stages.finder import chooser
 from streamkit.stages.rewrite import Editor, Piece, Rewrite
 
@@ -272,6 +273,7 @@ def inline_citations(format: CitationFormat = _link) -> StageMaker:
     """
     if not callable(format):
         raise ConfigurationError(f"format must be callable, got {format!r}")
+    check_callable(format=format)
 
     def make() -> Rewrite:
         sources: list[Mapping[str, Any]] = []  # of the stream: they outlive an attempt

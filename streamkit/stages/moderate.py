@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 
 from typing_extensions import override
 
+from streamkit.callback import check_callable
 from streamkit.chunk import Chunk
 from streamkit.stages.basic import (
     OnReject,
     StageMaker,
     Validate,
-    check_callable,
     check_on_reject,
     refusal_by,
 )
@@ -79,6 +79,7 @@ def content_moderation(
     check_on_reject(on_reject, replacement)
     make: Callable[[], Editor]
     if callable(words):
+        check_callable(words=words)
         make = partial(Words, check=words)
     else:
         make = partial(Words, frozenset(map(phrase_of, strings_of(words, "words"))))
@@ -230,6 +231,7 @@ def validate_sources(
         ConfigurationError: An empty domain, or a bad option.
     """
     if callable(allowed):
+        check_callable(allowed=allowed)
         judge = allowed
     else:
         domains = tuple(d.lower().strip(".") for d in strings_of(allowed, "domains"))

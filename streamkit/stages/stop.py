@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from streamkit.callback import check_callable
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
 from streamkit.number import is_number
@@ -59,8 +60,7 @@ class StopConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strings", strings_of(self.strings, "stop strings"))
-        if self.when is not None and not callable(self.when):
-            raise ConfigurationError(f"stop when must be callable, got {self.when!r}")
+        check_callable(**{"stop when": self.when})
         for entry in fields(self)[2:]:
             _check_number(entry.name, getattr(self, entry.name))
 

@@ -60,6 +60,7 @@ def test_rates_are_over_the_time_since_the_first_content() -> None:
     counters.chunks_received, counters.bytes_received = 1, 100
     assert snapshot(counters, 10.0).chunks_per_second == 0.0
     counters.arrived(14.0)
+    assert snapshot(counters, 14.0).chunks_per_second == 0.0  # one, that took two reads
     counters.chunks_received, counters.bytes_received = 8, 1000
     metrics = snapshot(counters, 20.0)
     assert (metrics.chunks_per_second, metrics.bytes_per_second) == (2.0, 250.0)

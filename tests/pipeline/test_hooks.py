@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextvars
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from streamkit import (
+    SKIP,
     BatchConfig,
     ConcurrencyError,
     ConfigurationError,
@@ -560,6 +561,52 @@ def test_a_loop_gets_nothing_more_once_a_report_has_stopped_the_stream(mode: Any
     assert got == ["a"]
     assert stream.outcome == "cancelled"
     assert stream.metrics.chunks_delivered == 1
+
+
+@pytest.mark.parametrize("name", ["on_progress", "on_metrics"])
+@pytest.mark.parametrize(
+    "held", [{"units": "sentence"}, {"transform": lambda _: SKIP}], ids=["units", "transform"]
+)
+def test_a_direct_stream_reports_while_what_comes_is_held_back(
+    name: str, held: dict[str, Any], drive: Callable[[Stream], Any]
+) -> None:
+    reports: list[Any] = []
+    before: list[int] = []
+
+    def words() -> Iterator[str]:
+        for word in WORDS:
+            before.append(len(reports))
+            yield word
+
+    options = StreamOptions(metrics=MetricsConfig(interval=1e-9), progress_interval=0)
+    stream = wrap(words(), mode="direct", options=options, **held)
+    drive(stream.hook(name, reports.append))
+    assert before == [0, 1, 2, 3, 4]
+    assert stream.outcome == "completed"
+    assert stream.result().text == "".join(WORDS)
+
+
+def test_a_get_with_a_time_goes_on_after_reads_that_gave_nothing() -> None:
+    options = StreamOptions(progress_interval=0, units="sentence")
+    stream = wrap(WORDS, mode="direct", options=options).on_progress(lambda _: None)
+    late = 0
+    got = []
+    while not stream.done:
+        try:
+            chunk = stream.get(0)
+        except TimeoutError:
+            late += 1
+        else:
+            got.append(chunk)
+    assert late == len(WORDS)
+    assert [chunk.content for chunk in got if chunk] == ["".join(WORDS), ""]
+
+
+def test_a_report_may_cancel_while_what_comes_is_held_back() -> None:
+    options = StreamOptions(progress_interval=0, units="sentence")
+    stream = wrap(WORDS, mode="direct", options=options)
+    assert list(stream.on_progress(lambda _: stream.cancel())) == []
+    assert stream.outcome == "cancelled"
 
 
 @pytest.mark.parametrize("call", [0, "", False, []])

@@ -320,6 +320,8 @@ BAD: list[tuple[Any, tuple[str, ...]]] = [
     ({"optimization": {"streaming": {"enabled": False, "rate_limit": "x"}}}, ("rate_limit",)),
     # what does not exist yet
     ({"stream_recovery": True}, ("stream_recovery is not available",)),
+    ({"recoveries": 5}, ("no key 'recoveries' (it has",)),
+    ({"buffer_chunks": None}, ("buffer_chunks must be a whole number, got None",)),
     ({"recovery": {"strategy": "paragraph", "max_retries": 3}}, ("recovery is not available",)),
     # two words for one thing
     ({"buffer_chunks": 2, "batch_config": {"size": 5}}, ("buffer_chunks and batch_config",)),

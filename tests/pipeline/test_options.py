@@ -225,6 +225,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"on_token": print}, "stream() has no keyword 'on_token'"),
     ({"max_token": 5}, "has no keyword 'max_token'; did you mean 'max_tokens'?"),
     ({"temprature": 5}, "did you mean 'temperature'?"),
+    ({"recoveries": 5}, "has no keyword 'recoveries'; fields of"),
     ({"logprobs": True}, "extra_body={...}"),
 ]
 
