@@ -79,7 +79,7 @@ def test_a_flood_does_not_starve_the_others(run_in_thread: Callable[..., Any]) -
         if name == "quiet":
             assert chunk.content == "q"
             break
-        # Soon is some hundreds, what the buffers hold; but when its thread runs, the machine decides.
+        # Soon is some hundreds, what the buffers hold; but the machine decides when a thread runs.
         assert counts["flood"] < 100_000
 
 
