@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
+from streamkit.callback import check_callable
 from streamkit.chunk import Chunk
 from streamkit.errors import (
     ConcurrencyError,
@@ -242,13 +243,11 @@ def wrapped(
 
     Raises:
         ConfigurationError: It is not iterable, or is one text; a ``cancel`` or ``text`` that is
-            not callable.
+            not a plain function.
         ConcurrencyError: It is a Stream that was used.
     """
     check_iterable(iterable, "wrap()")
-    for name, value in (("cancel", cancel), ("text", text)):
-        if value is not None and not callable(value):
-            raise ConfigurationError(f"{name} must be callable, got {type(value).__name__}")
+    check_callable(cancel=cancel, text=text)
     kind = type(iterable)
     known = {"provider": _origin(kind), "model": kind.__qualname__}
     if isinstance(iterable, Stream):

@@ -342,6 +342,10 @@ def test_an_iterable_is_read_once_and_never_again() -> None:
     assert reads == [1]
 
 
+async def nobody_awaits() -> None:
+    """An ``async def`` where a plain function is due."""
+
+
 @pytest.mark.parametrize(
     ("given", "keywords", "message"),
     [
@@ -349,6 +353,7 @@ def test_an_iterable_is_read_once_and_never_again() -> None:
         (7, {}, "wrap\\(\\) needs an iterable"),
         ([], {"text": 1}, "text must be callable"),
         ([], {"cancel": 1}, "cancel must be callable"),
+        ([], {"cancel": nobody_awaits}, "cancel must be a plain function"),
         ([], {"retry": True}, "has no keyword 'retry'"),
         ([], {"temperature": 1}, "has no keyword 'temperature'"),
         ([], {"bufer": 1}, "did you mean 'buffer'"),
