@@ -13,6 +13,7 @@ How it ends, which the status line cannot tell any more:
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,7 +54,7 @@ class Streaming(Protocol):
         ...
 
 
-class Body:
+class Body(ABC):
     """
     A stream as an iterable of bytes, which sends its request when the first bytes are asked for.
 
@@ -112,8 +113,9 @@ class Body:
         _tell(self._stream.id, error)
         return self._failure(present_error(error))
 
+    @abstractmethod
     def _piece(self, shown: dict[str, Any]) -> bytes:
-        raise NotImplementedError
+        """One thing that is shown, in the body's own format."""
 
     def _end(self, shown: dict[str, Any]) -> bytes:
         return self._piece(shown)

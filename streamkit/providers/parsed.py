@@ -110,8 +110,8 @@ class Parsed(Dialect):
         self._parse = parse_chunk
 
     def request(self, call: Call) -> Request:
-        """The user makes the request."""
-        raise NotImplementedError
+        """Never asked for: the user made the request already."""
+        raise NotImplementedError("a request to any URL is made by its user")
 
     def whole(self, body: bytes) -> list[Chunk] | None:
         """A body of JSON is lines of JSON here."""

@@ -11,6 +11,7 @@ at ``error`` after each feed and flush.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -128,7 +129,7 @@ class Transform:
         return _Transforming(self)
 
 
-class _EachChunk:
+class _EachChunk(ABC):
     """Content, one chunk at a time, until there is an error; nothing is held."""
 
     error: BaseException | None = None
@@ -146,8 +147,9 @@ class _EachChunk:
     def flush(self) -> list[Chunk]:
         return []
 
+    @abstractmethod
     def _keep(self, chunk: Chunk) -> Chunk | None:
-        raise NotImplementedError
+        """What becomes of one chunk; None drops it."""
 
 
 class _Transforming(_EachChunk):

@@ -8,6 +8,7 @@ costs as much per character as one text of 10 MB.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,7 +18,7 @@ from streamkit.text.graphemes import is_break
 __all__ = ["UnitBuffer"]
 
 
-class UnitBuffer:
+class UnitBuffer(ABC):
     """
     Text in any split -> whole units; the split never changes the units.
 
@@ -75,11 +76,11 @@ class UnitBuffer:
         self._size = 0
         self._restart()
 
+    @abstractmethod
     def _ends(self, text: str) -> Sequence[int]:
         """Where units end in this text, in order; 0 if the unit was over before it."""
-        raise NotImplementedError
 
-    def _restart(self) -> None:
+    def _restart(self) -> None:  # noqa: B027  # most units keep nothing
         """Begin a new text."""
 
     def _trim(self, text: str) -> str:
