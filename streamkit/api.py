@@ -17,8 +17,8 @@ from streamkit.chunk import Attempt, Chunk, Result
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError
 from streamkit.flow.batch import BatchConfig
+from streamkit.flow.bounds import BufferConfig
 from streamkit.flow.limiter import RateConfig
-from streamkit.flow.ring import BufferConfig
 from streamkit.flow.watermark import FlowConfig
 from streamkit.observe.cost import Price
 from streamkit.observe.metrics import Metrics, MetricsConfig
@@ -292,8 +292,8 @@ def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Strea
             ``system, temperature, top_p, max_tokens, stop, seed, tools, tool_choice,
             response_format, extra_body, extra_headers`` (what),
             ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, think, units,
-            strip, rate, transform, validate, stop_when, price, tokenizer, on_*`` (how; see
-            StreamOptions).
+            strip, max_wait, rate, transform, validate, stop_when, price, tokenizer, on_*`` (how;
+            see StreamOptions).
 
     Raises:
         ConfigurationError: Anything that cannot be sent or done, before anything is sent.
@@ -313,8 +313,8 @@ def wrap(
     """
     A Stream over somebody else's iterable: an SDK's stream, texts, chunks, another Stream.
 
-    >>> for sentence in wrap(["Hello", " there"]):
-    ...     print(sentence)
+    >>> for piece in wrap(["Hello", " there"]):
+    ...     print(piece)
     Hello
      there
 
@@ -334,7 +334,7 @@ def wrap(
         cancel: Called when the stream is stopped before its end, from the thread that stops it.
         text: An item -> its text, a Chunk, or None where there is nothing to show.
         keywords: Those of ``stream()`` that say how: ``mode``, ``buffer``, ``timeout``, ``units``,
-            ``on_*`` and the others; not ``retry``.
+            ``on_*`` and the others; not ``retry`` and ``on_retry``.
 
     Raises:
         ConfigurationError: A keyword or value that cannot be right; an item of an unknown kind.

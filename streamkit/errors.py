@@ -70,7 +70,7 @@ class StreamkitError(Exception):
 
 class ConfigurationError(StreamkitError, ValueError):
     """
-    A bad option; raised before any thread or socket exists.
+    A bad option, raised before any thread or socket exists; or a foreign item nobody can read.
 
     ``missing`` is True where nothing is wrong, and only a key or an address was not given.
     """

@@ -10,7 +10,7 @@ import pytest
 
 from streamkit.lazy import lazy
 
-#: What a program loads that streams text as the service cuts it.
+#: What a program that streams text as the service cuts it does not load.
 LATE = ("flow.controller", "observe.aggregate", "observe.bars", "stages.markup", "text.units")
 
 

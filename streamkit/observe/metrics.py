@@ -64,7 +64,8 @@ class Metrics:
         chunks_merged: Chunks that became part of another, by the policy ``coalesce``; with ``rate``
             none, for there they come apart again. At the end received = delivered + dropped +
             merged.
-        chunks_per_second: Received, over the time since the first one; 0.0 before the second.
+        chunks_per_second: Received, over the time from the first content to the latest; 0.0 before
+            the second.
         bytes_per_second: The same for bytes.
         time_to_first_chunk: Seconds from the first use to the first content; None before it.
         errors: Requests that failed, retried ones included, and one more where something else ended

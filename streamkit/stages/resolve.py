@@ -1,4 +1,4 @@
-"""What users give to ``transform=``, ``validate=`` and ``stop_when=`` -> fresh stages."""
+"""What users give to ``transform=`` and ``validate=`` -> fresh stages."""
 
 from __future__ import annotations
 
