@@ -227,7 +227,7 @@ class ChunkBatcher(Generic[T]):
     def handled(self, seconds: float) -> None:
         """Tell how long the handler of a batch took; without this, adaptive batches keep size."""
         if self._pace is not None and (target := self._pace.handled(seconds)) is not None:
-            most = self.config.max_size  # first: the target is infinite where all came at once
+            most = self.config.max_size  # first: round() refuses infinity, of a span next to 0
             self.target = self.config.bounded(round(min(target, most)))
 
     def due(self) -> float | None:

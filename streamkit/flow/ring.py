@@ -25,12 +25,12 @@ from typing_extensions import override
 
 from streamkit.callback import check_callable
 from streamkit.errors import BufferClosed, BufferFull, ConfigurationError
-from streamkit.flow.bounds import BufferConfig, BufferStats, check_bounds
+from streamkit.flow.bounds import BufferStats, check_bounds
 from streamkit.flow.overflow import POLICIES, Policy, resolve
 from streamkit.flow.slots import Slots
 from streamkit.latch import Latch
 
-__all__ = ["BufferConfig", "BufferStats", "StreamBuffer"]
+__all__ = ["StreamBuffer"]
 
 T = TypeVar("T")
 

@@ -113,14 +113,14 @@ class Account:
 
         return adds
 
-    def _charge(self, usage: Usage) -> float | None:
+    def _charge(self, usage: Usage, answering: str | None = None) -> float | None:
         """What that much costs by the user's price."""
         assert self._price is not None
         return charge(
             self._price,
             usage,
             provider=self._provider,
-            models=(self._model,),
+            models=(answering, self._model) if answering else (self._model,),
             cached_apart=self._cached_apart,
         )
 
@@ -151,17 +151,7 @@ class Account:
             billed = reported_cost(details)
             if billed is not None or price is None:
                 return billed
-        models = (answering, self._model) if answering else (self._model,)
-        return _attempt(
-            "price",
-            lambda: charge(
-                price,
-                usage,
-                provider=self._provider,
-                models=models,
-                cached_apart=self._cached_apart,
-            ),
-        )
+        return _attempt("price", lambda: self._charge(usage, answering))
 
 
 def _texts(value: Any) -> Iterator[str]:

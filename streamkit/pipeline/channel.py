@@ -32,7 +32,8 @@ from streamkit.errors import (
     ConnectError,
     TruncatedStream,
 )
-from streamkit.flow.ring import WAIT_SLICE, BufferConfig, StreamBuffer
+from streamkit.flow.bounds import BufferConfig
+from streamkit.flow.ring import WAIT_SLICE, StreamBuffer
 from streamkit.pipeline.foreign import ForeignRun, ItemFeed, close
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.run import Run

@@ -24,7 +24,7 @@ from streamkit.observe.metrics import Metrics
 from streamkit.observe.progress import Progress
 from streamkit.pipeline.options import StreamOptions
 
-__all__ = ["HOOKS", "Hooks"]
+__all__ = ["HOOKS", "Hooks", "length"]
 
 log = logging.getLogger("streamkit.pipeline")
 
@@ -61,7 +61,7 @@ class Hooks:
     def begin(self, options: StreamOptions, counters: Counters) -> None:
         """The stream starts: set up what the registered callbacks need."""
         if self.on_batch:
-            self._batcher = ChunkBatcher(options.batch or BatchConfig(), size_of=_length)
+            self._batcher = ChunkBatcher(options.batch or BatchConfig(), size_of=length)
         metrics, flow = options.metrics, options.flow
         if self.on_metrics and metrics is not None and metrics.enabled:
             self._metrics_interval = metrics.interval
@@ -236,7 +236,7 @@ class Hooks:
                     log.exception("callback failed name=%s", name)
 
 
-def _length(chunk: Chunk) -> int:
+def length(chunk: Chunk) -> int:
     return len(chunk.content)
 
 

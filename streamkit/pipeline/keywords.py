@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError
 from streamkit.flow.batch import BatchConfig
+from streamkit.flow.bounds import BufferConfig
 from streamkit.flow.limiter import RateConfig
 from streamkit.flow.overflow import POLICIES
-from streamkit.flow.ring import BufferConfig
 from streamkit.flow.watermark import FlowConfig
 from streamkit.observe.cost import Price, Prices
 from streamkit.observe.metrics import MetricsConfig

@@ -19,9 +19,9 @@ from streamkit.callback import check_callable
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError, ProviderError
 from streamkit.flow.batch import BatchConfig
+from streamkit.flow.bounds import BufferConfig
 from streamkit.flow.limiter import RateConfig
 from streamkit.flow.overflow import POLICIES
-from streamkit.flow.ring import BufferConfig
 from streamkit.flow.watermark import FlowConfig
 from streamkit.number import is_number
 from streamkit.observe.metrics import MetricsConfig

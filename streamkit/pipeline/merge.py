@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from streamkit.chunk import Chunk, Outcome, Result
 from streamkit.errors import BufferClosed, BufferFull, ConcurrencyError, ConfigurationError
-from streamkit.flow.ring import BufferConfig, StreamBuffer
+from streamkit.flow.bounds import BufferConfig
+from streamkit.flow.ring import StreamBuffer
 from streamkit.pipeline.stream import Stream
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from streamkit.callback import check_callable
 from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError
 from streamkit.flow.batch import BatchConfig
+from streamkit.flow.bounds import BufferConfig
 from streamkit.flow.limiter import RateConfig
-from streamkit.flow.ring import BufferConfig
 from streamkit.flow.watermark import FlowConfig
 from streamkit.number import is_number
 from streamkit.observe.cost import Price, Prices, require_table

@@ -10,7 +10,8 @@ from typing import Any
 
 from streamkit.chunk import Chunk
 from streamkit.errors import BufferClosed
-from streamkit.flow.ring import BufferConfig, StreamBuffer
+from streamkit.flow.bounds import BufferConfig
+from streamkit.flow.ring import StreamBuffer
 from streamkit.flow.watch import Backpressure
 from streamkit.observe.counters import Counters
 from streamkit.pipeline.bundle import Bundle, bundled

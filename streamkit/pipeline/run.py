@@ -47,7 +47,7 @@ log = logging.getLogger("streamkit.pipeline")
 #: How long the end of a stream waits for the producer to give its connection back.
 FAREWELL = 0.1
 
-#: Most chunks a drainer takes at once; as many as the default ring holds.
+#: Most chunks a drainer takes at once; more than the default ring holds.
 TAKE = 256
 
 

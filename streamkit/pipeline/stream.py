@@ -24,7 +24,7 @@ from streamkit.observe.metrics import Metrics
 from streamkit.observe.progress import Progress
 from streamkit.pipeline.bodies import NDJSONBody, SSEBody
 from streamkit.pipeline.consumer import Drain, open_drain
-from streamkit.pipeline.hooks import HOOKS
+from streamkit.pipeline.hooks import HOOKS, length
 from streamkit.pipeline.pull import Pull, check_timeout
 from streamkit.pipeline.run import Run
 
@@ -39,7 +39,7 @@ CLOSE_PATIENCE = 0.2
 
 class Stream:
     """
-    One answer, as it comes, made by ``stream()`` and ``Client.stream()``. Sent at the first use.
+    One answer, as it comes, made by ``stream()``, ``wrap()`` and the like. Begun at the first use.
 
     Thread safety: **shared**. One consumer drains it (a loop, the consumer thread, or get/poll); a
     second raises ConcurrencyError. Everything else may be called from any thread at any time.
@@ -111,7 +111,7 @@ class Stream:
             if wait is not None and (not isinstance(wait, (int, float)) or not wait >= 0):
                 raise ConfigurationError(f"max_wait must be seconds, 0 or more, got {wait!r}")
             config = BatchConfig(size=size, timeout=wait, min_size=1, max_size=size, adaptive=False)
-        return self._batches(ChunkBatcher(config, size_of=_length))
+        return self._batches(ChunkBatcher(config, size_of=length))
 
     def _batches(self, batcher: ChunkBatcher[Chunk]) -> Iterator[Batch[Chunk]]:
         if (drain := open_drain(self._run)) is None:
@@ -458,7 +458,3 @@ def _caller() -> str:
     while frame is not None and frame.f_globals.get("__name__", "").startswith("streamkit."):
         frame = frame.f_back
     return "unknown" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def _length(chunk: Chunk) -> int:
-    return len(chunk.content)

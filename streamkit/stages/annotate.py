@@ -36,7 +36,6 @@ class _Runs:
         self._call: Any = None  # the call of the run
         self._last: Chunk | None = None  # of the run; None outside
         self._block = 0
-        self._about: dict[str, Any] = {}
         self._named: dict[Any, dict[str, Any]] = {}  # what each call began with
         self.error: BaseException | None = None
 
@@ -68,7 +67,7 @@ class _Runs:
                 self._begin(chunk, out)
                 begins = True
             self._last = chunk
-            chunk.metadata |= {"mark": "begin" if begins else "inside", **self._about}
+            chunk.metadata |= {"mark": "begin" if begins else "inside", "block": self._block}
         elif chunk.kind == "tool_call" or (chunk.content and chunk.kind in _GO_BETWEEN):
             self._end(out)
         out.append(chunk)
@@ -92,7 +91,6 @@ class _Runs:
     def _begin(self, chunk: Chunk, out: list[Chunk]) -> None:
         self._call = chunk.metadata.get("index")
         self._block += 1
-        self._about = {"block": self._block}
         self._show("begin", chunk, out)
 
     def _end(self, out: list[Chunk]) -> None:
@@ -103,7 +101,7 @@ class _Runs:
     def _show(self, mark: str, beside: Chunk, out: list[Chunk]) -> None:
         if self._format is None:
             return
-        metadata = {**self._named.get(self._call, {}), **self._about, "mark": mark}
+        metadata = {**self._named.get(self._call, {}), "block": self._block, "mark": mark}
         shown = replace(
             beside, content="", kind=self._shown_as, metadata=metadata, finish_reason=None
         )

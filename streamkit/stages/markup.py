@@ -262,7 +262,7 @@ def inline_citations(format: CitationFormat = _link) -> StageMaker:
 
     Numbers count the ``citation`` chunks of the stream from 1. A mark stays as it is where its
     source has not come yet or has no web address, in code (fences, and spans within a line), and
-    where it is a link already. At most four characters and a mark are held.
+    where it is a link already. What may be a mark is held, and what may be a fence; see Fences.
 
     Args:
         format: Number and source (a mapping, as the service sent it) -> what is shown in place of

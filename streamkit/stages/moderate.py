@@ -234,7 +234,8 @@ def validate_sources(
         check_callable(allowed=allowed)
         judge = allowed
     else:
-        domains = tuple(d.lower().strip(".") for d in strings_of(allowed, "domains"))
+        stripped = [d.lower().strip(".") for d in strings_of(allowed, "domains")]
+        domains = strings_of(stripped, "domains")
 
         def judge(source: Mapping[str, Any]) -> Any:
             host = _host(source)

@@ -20,6 +20,7 @@ import re
 from collections.abc import Mapping
 
 from streamkit.chunk import Chunk, Kind
+from streamkit.stages.basic import SPOKEN
 
 __all__ = ["TAGS", "Think"]
 
@@ -31,10 +32,6 @@ TAGS: Mapping[str, str] = {
 #: Thinking blocks of one answer that are looked for. Each costs a chunk or two where a hostile text
 #: needs 16 bytes for it; models write one. Chosen; not measured.
 MAX_BLOCKS = 64
-
-#: Kinds in which the model itself speaks: a tag that was begun in the text does not go on after
-#: them. All other chunks are reports, which some services send between any two deltas.
-_SPOKEN = frozenset({"reasoning", "tool_call", "refusal"})
 
 _BLANKS = re.compile(r"\s*")
 
@@ -80,7 +77,7 @@ class Think:
             if chunk.kind == "text" and chunk.content:
                 self._read(chunk, out)
                 continue
-            if self._held and (chunk.kind in _SPOKEN or chunk.finish_reason):
+            if self._held and (chunk.kind in SPOKEN or chunk.finish_reason):
                 out.append(self._release())
             out.append(chunk)
         return out

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-__all__ = ["MARKS", "Fence"]
+__all__ = ["MARKS", "Fence", "run_end"]
 
 #: What fences are made of.
 MARKS = "`~"
@@ -55,7 +55,7 @@ class Fence:
         return at
 
     def _opening(self, text: str, at: int) -> int:
-        end = _end(self._marks, text, at)
+        end = run_end(self._marks, text, at)
         self._opened += end - at
         if end < len(text):
             self._step = Fence._info
@@ -78,21 +78,21 @@ class Fence:
         return end
 
     def _edge(self, text: str, at: int) -> int:
-        at = _end(_BLANKS, text, at)
+        at = run_end(_BLANKS, text, at)
         if at < len(text):
             self._step = Fence._closing if text[at] == self._mark else Fence._code
             self._found = 0
         return at
 
     def _closing(self, text: str, at: int) -> int:
-        end = _end(self._marks, text, at)
+        end = run_end(self._marks, text, at)
         self._found += end - at
         if end < len(text):
             self._step = Fence._rest if self._found >= self._opened else Fence._code
         return end
 
     def _rest(self, text: str, at: int) -> int:
-        at = _end(_BLANKS, text, at)
+        at = run_end(_BLANKS, text, at)
         if at == len(text):
             return at
         self.closed = self.over = text[at] == "\n"
@@ -103,7 +103,7 @@ class Fence:
 _BLANKS = re.compile(r"[^\S\n]*")
 
 
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+def run_end(pattern: re.Pattern[str], text: str, at: int) -> int:
     """Where a run from ``at`` ends; the patterns match nothing as well."""
     found = pattern.match(text, at)
     return found.end() if found else at

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from typing_extensions import override
 
 from streamkit.text.base import UnitBuffer, true_or_false
-from streamkit.text.fence import MARKS, Fence
+from streamkit.text.fence import MARKS, Fence, run_end
 from streamkit.text.stops import BACK, CLOSERS, STOPS, Stop
 
 __all__ = ["Sentence"]
@@ -108,7 +108,7 @@ class Sentence(UnitBuffer):
 
     def _after_stop(self, text: str, at: int, ends: list[int]) -> int:
         assert self._stop is not None
-        end = _end(_RUN, text, at)
+        end = run_end(_RUN, text, at)
         self._stop.take(text[at:end])
         if end == len(text):
             return end
@@ -124,13 +124,13 @@ class Sentence(UnitBuffer):
         return end
 
     def _note(self, text: str, at: int, ends: list[int]) -> int:
-        end = _end(_NOTE, text, at)
+        end = run_end(_NOTE, text, at)
         if end < len(text):  # its closing bracket is a closer
             self._step = Sentence._after_stop if text[end] == "]" else Sentence._text
         return end
 
     def _blanks(self, text: str, at: int, ends: list[int]) -> int:
-        end = _end(_BLANKS, text, at)
+        end = run_end(_BLANKS, text, at)
         if end - at > 1 or text[at] == "\n":
             self._lines += text.count("\n", at, end)
         if end == len(text):
@@ -166,9 +166,3 @@ class Sentence(UnitBuffer):
     def _next(self, ends: list[int], at: int) -> None:
         ends.append(at)
         self._begin()
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Where a run from ``at`` ends; the patterns match nothing as well."""
-    found = pattern.match(text, at)
-    return found.end() if found else at

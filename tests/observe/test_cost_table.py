@@ -5,12 +5,11 @@ from __future__ import annotations
 import socket
 from typing import Any
 
+import genai_prices
 import pytest
 
 from streamkit.chunk import Usage
 from streamkit.observe.cost import charge, require_table
-
-genai_prices = pytest.importorskip("genai_prices", reason="the extra prices is not installed")
 
 
 def cost(usage: Usage, provider: str, *models: str, cached_apart: bool = False) -> float | None:
