@@ -217,7 +217,9 @@ class _Performance:
             "tokens_per_second": self._tokens / seconds if seconds and self._tokens else None,
             "reported": self._reported,
         }
-        self._first = None
+        # The next attempt counts anew.
+        self._first = self._tokens = self._reported = None
+        self._deltas = self._characters = 0
         try:
             shown = words(self._format(numbers)) if self._format else ""
         except Exception as error:

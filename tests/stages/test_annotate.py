@@ -168,6 +168,17 @@ def test_an_answer_without_content_has_no_performance() -> None:
     assert show_performance().stage().flush() == []
 
 
+def test_each_attempt_has_a_performance_of_its_own() -> None:
+    stage: Any = show_performance().stage()
+    counted = []
+    for _ in range(2):
+        stage.feed([Chunk("a", timestamp=1.0), Chunk("b", timestamp=2.0)])
+        (report,) = stage.flush()
+        counted.append(report.metadata["performance"])
+    assert counted[0] == counted[1]
+    assert (counted[0]["deltas"], counted[0]["characters"], counted[0]["seconds"]) == (2, 2, 1.0)
+
+
 def broken(_: Any) -> str:
     raise KeyError("mine")
 
