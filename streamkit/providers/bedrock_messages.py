@@ -110,7 +110,7 @@ def output_of(response_format: Mapping[str, Any] | None) -> Json | None:
     A JSON schema in OpenAI's form -> ``outputConfig``, where it is a text.
 
     Raises:
-        ConfigurationError: Another form, or a schema that is no JSON.
+        ConfigurationError: Another form, no schema in it, or one that is no JSON.
     """
     if response_format is None or response_format.get("type") == "text":
         return None
@@ -124,8 +124,8 @@ def output_of(response_format: Mapping[str, Any] | None) -> Json | None:
         schema = json.dumps(named.get("schema"), allow_nan=False, default=dict)
     except (TypeError, ValueError, RecursionError):
         schema = ""
-    if not schema:
-        raise ConfigurationError("the schema of response_format is no JSON")
+    if not schema or not isinstance(named.get("schema"), Mapping):
+        raise ConfigurationError("the schema of response_format must be an object of JSON")
     described = {name: named[name] for name in ("name", "description") if named.get(name)}
     structure = {"jsonSchema": {"schema": schema, **described}}
     return {"textFormat": {"type": "json_schema", "structure": structure}}

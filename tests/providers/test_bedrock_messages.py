@@ -198,6 +198,7 @@ def test_a_schema_is_sent_as_text() -> None:
     [
         {"type": "json_object"},
         {"type": "json_schema"},
+        {"type": "json_schema", "json_schema": {"name": "n"}},
         {"type": "json_schema", "json_schema": {"schema": {"a": object()}}},
         {"type": "json_schema", "json_schema": {"schema": {"a": float("nan")}}},
     ],
