@@ -20,7 +20,7 @@ from streamkit.version import __version__
 
 if _TYPE_CHECKING:
     from streamkit.api import Client, channel, close, merge, stream, wrap
-    from streamkit.chunk import Attempt, Chunk, Kind, Outcome, Result, ToolCall, Usage
+    from streamkit.chunk import Attempt, Chunk, Kind, Outcome, Result, Seam, ToolCall, Usage
     from streamkit.coordinator import StreamingCoordinator
     from streamkit.deadline import Timeouts
     from streamkit.errors import (
@@ -32,19 +32,29 @@ if _TYPE_CHECKING:
         ConfigurationError,
         ConnectError,
         ContentBlocked,
+        Expired,
+        Fenced,
         FlowError,
+        Gap,
         InvalidRequest,
         LimitExceeded,
         Overloaded,
+        ProducerLost,
         ProtocolError,
         ProviderError,
         RateLimited,
+        RecoveryFailed,
+        StoreError,
+        StoreUnavailable,
+        StreamBusy,
+        StreamEnded,
         StreamInterrupted,
         StreamkitError,
         StreamTimeout,
         TransportError,
         TruncatedStream,
         UnknownProvider,
+        UnknownStream,
     )
     from streamkit.flow import (
         Batch,
@@ -74,7 +84,7 @@ if _TYPE_CHECKING:
     )
     from streamkit.pipeline import Channel, Health, Limits, Merge, Stream, StreamOptions
     from streamkit.providers import Service, register
-    from streamkit.recovery import RetryConfig
+    from streamkit.recovery import RecoveryConfig, RetryConfig
     from streamkit.request import Message
     from streamkit.stages import (
         SKIP,
@@ -116,10 +126,13 @@ __all__ = [
     "ConfigurationError",
     "ConnectError",
     "ContentBlocked",
+    "Expired",
+    "Fenced",
     "FlowConfig",
     "FlowController",
     "FlowError",
     "FlowEvent",
+    "Gap",
     "Health",
     "InvalidRequest",
     "Kind",
@@ -132,6 +145,7 @@ __all__ = [
     "Outcome",
     "Overloaded",
     "Prices",
+    "ProducerLost",
     "Progress",
     "ProgressTracker",
     "ProtocolError",
@@ -139,15 +153,22 @@ __all__ = [
     "RateConfig",
     "RateLimited",
     "RateLimiter",
+    "RecoveryConfig",
+    "RecoveryFailed",
     "Result",
     "RetryConfig",
     "SSEWriter",
+    "Seam",
     "Segmenter",
     "Service",
     "StopConfig",
+    "StoreError",
+    "StoreUnavailable",
     "Stream",
     "StreamAggregator",
     "StreamBuffer",
+    "StreamBusy",
+    "StreamEnded",
     "StreamInterrupted",
     "StreamOptions",
     "StreamTimeout",
@@ -159,6 +180,7 @@ __all__ = [
     "TransportError",
     "TruncatedStream",
     "UnknownProvider",
+    "UnknownStream",
     "Usage",
     "Validate",
     "__version__",

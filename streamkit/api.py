@@ -25,7 +25,7 @@ from streamkit.observe.metrics import Metrics, MetricsConfig
 from streamkit.observe.progress import Progress
 from streamkit.pipeline.account import Tokenizer
 from streamkit.pipeline.hooks import HOOKS
-from streamkit.pipeline.keywords import LATER, build_options
+from streamkit.pipeline.keywords import build_options
 from streamkit.pipeline.names import Mode, nearest
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.run import Run
@@ -33,7 +33,7 @@ from streamkit.pipeline.source import HttpSource
 from streamkit.pipeline.stream import Stream
 from streamkit.process import on_fork
 from streamkit.providers.registry import Target, resolve
-from streamkit.recovery.retry import RetryConfig
+from streamkit.recovery import RecoveryConfig, RetryConfig
 from streamkit.request import build_call, conceal
 from streamkit.stages.stop import StopConfig
 from streamkit.text import Segmenter
@@ -119,6 +119,7 @@ class StreamKeywords(RequestKeywords, ShapeKeywords, total=False):
     """Keywords of one stream from a provider."""
 
     retry: RetryConfig | Mapping[str, Any] | bool | None
+    recovery: RecoveryConfig | Mapping[str, Any] | bool | None
     on_retry: Callable[[Attempt], Any] | None
 
 
@@ -129,8 +130,8 @@ class AllKeywords(ClientKeywords, StreamKeywords, total=False):
 _PLACE = frozenset(PlaceKeywords.__annotations__)
 _CLIENT = frozenset(ClientKeywords.__annotations__)
 _REQUEST = frozenset(RequestKeywords.__annotations__)
-_SHAPE = frozenset(ShapeKeywords.__annotations__) | frozenset(LATER)
-_KNOWN = frozenset(AllKeywords.__annotations__) | frozenset(LATER)
+_SHAPE = frozenset(ShapeKeywords.__annotations__)
+_KNOWN = frozenset(AllKeywords.__annotations__)
 
 
 class Client:
@@ -291,8 +292,8 @@ def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Strea
         keywords: ``provider, api, api_key, base_url, session, headers`` (where),
             ``system, temperature, top_p, max_tokens, stop, seed, tools, tool_choice,
             response_format, extra_body, extra_headers`` (what),
-            ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, think, units,
-            strip, max_wait, rate, transform, validate, stop_when, price, tokenizer, on_*`` (how;
+            ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, recovery, think,
+            units, strip, max_wait, rate, transform, validate, stop_when, price, tokenizer, on_*`` (how;
             see StreamOptions).
 
     Raises:
@@ -448,7 +449,7 @@ atexit.register(close)
 def _check_names(given: Mapping[str, Any], known: frozenset[str], where: str) -> None:
     for name in given:
         if name not in known:
-            close = nearest(name, known.difference(LATER))
+            close = nearest(name, known)
             raise ConfigurationError(
                 f"{where} has no keyword {name!r}{close}; fields of the provider's "
                 "own request go into extra_body={...}"
@@ -494,6 +495,6 @@ def _shape(given: Mapping[str, Any], where: str) -> StreamOptions:
     """The options of a stream that no request of ours opens, and that cannot be asked for again."""
     for name in given:
         if name not in _SHAPE:
-            close = nearest(name, _SHAPE.difference(LATER))
+            close = nearest(name, _SHAPE)
             raise ConfigurationError(f"{where} has no keyword {name!r}{close}")
-    return replace(build_options(given), retry=None)
+    return replace(build_options(given), retry=None, recovery=None)

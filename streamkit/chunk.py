@@ -22,6 +22,7 @@ __all__ = [
     "Kind",
     "Outcome",
     "Result",
+    "Seam",
     "ToolCall",
     "Usage",
 ]
@@ -55,7 +56,7 @@ class Chunk:
         error: Set by consumers that carry an error as a chunk; streams raise instead.
         metadata: What does not fit elsewhere: ``tool_call`` has ``index``, ``id`` and ``name``,
             ``usage`` has ``usage`` (a Usage), ``citation`` has ``citation`` (a mapping), ``gap``
-            has ``dropped`` (an int), ``done`` has ``outcome``.
+            has ``dropped`` (an int), ``retry`` has ``seam`` (a Seam), ``done`` has ``outcome``.
         kind: What ``content`` is.
         finish_reason: The provider's own word, on the chunk that came with it.
         model: The model that answered, as the provider names it.
@@ -212,6 +213,42 @@ class Attempt:
     delay: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """
+    Where an answer that broke was carried on by another request.
+
+    ``how`` the two were joined:
+
+    ======================  ======================================================================
+    ``resumed``             the service went on with the same answer: exact
+    ``prefill``             the model went on with its own text: nothing can be repeated
+    ``overlap``             the model repeated the last ``trimmed`` characters, which were taken out
+    ``appended``            the model was asked to go on, and repeated nothing that can be told
+    ``diverged``            the model began again, or repeated something in other words: read it
+    ``again``               no text had come yet: the request was sent once more
+    ======================  ======================================================================
+
+    Thread safety: **immutable**.
+
+    Args:
+        attempt: The number of the request that carried on.
+        at: How many characters of text stood before the seam.
+        how: One of the words above.
+        trimmed: How many characters of the new text were taken out.
+        abandoned: Tool calls that had begun in the broken answer, and count no more: the model
+            makes its calls anew.
+        error: What had ended the attempt before, as ``Class: message``.
+    """
+
+    attempt: int
+    at: int
+    how: str
+    trimmed: int = 0
+    abandoned: int = 0
+    error: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """
@@ -236,6 +273,7 @@ class Result:
             and in a snapshot.
         attempts: Every HTTP request made, in order.
         dropped: Chunks the consumer never got: shed by a lossy buffer policy, or left by a cancel.
+        recoveries: Where a broken answer was carried on, in order.
     """
 
     text: str = ""
@@ -253,3 +291,4 @@ class Result:
     cost: float | None = None
     attempts: tuple[Attempt, ...] = ()
     dropped: int = 0
+    recoveries: tuple[Seam, ...] = ()

@@ -21,19 +21,29 @@ __all__ = [
     "ConfigurationError",
     "ConnectError",
     "ContentBlocked",
+    "Expired",
+    "Fenced",
     "FlowError",
+    "Gap",
     "InvalidRequest",
     "LimitExceeded",
     "Overloaded",
+    "ProducerLost",
     "ProtocolError",
     "ProviderError",
     "RateLimited",
+    "RecoveryFailed",
+    "StoreError",
+    "StoreUnavailable",
+    "StreamBusy",
+    "StreamEnded",
     "StreamInterrupted",
     "StreamTimeout",
     "StreamkitError",
     "TransportError",
     "TruncatedStream",
     "UnknownProvider",
+    "UnknownStream",
 ]
 
 
@@ -188,6 +198,57 @@ class ChunkRejected(StreamkitError):
     outcome = "rejected"
     chunk: Chunk | None = None
     reason: str = ""
+
+
+class RecoveryFailed(StreamkitError):
+    """
+    A broken answer could not be carried on: ``attempts`` has every request, ``partial`` all that
+    came, ``__cause__`` is what ended the last one.
+    """
+
+    outcome: Outcome = "transport_error"
+
+
+class StoreError(StreamkitError):
+    """A store of streams cannot do what was asked."""
+
+
+class UnknownStream(StoreError, LookupError):
+    """The store has no stream of that id."""
+
+
+class StreamBusy(StoreError):
+    """Another writer has the stream, and its lease lives."""
+
+
+class StreamEnded(StoreError):
+    """The stream has ended; nothing more can be written to it."""
+
+
+class Fenced(StoreError):
+    """Another writer took the stream over after our lease had run out; our words count no more."""
+
+
+class Gap(StoreError):
+    """Entries that were asked for are gone; ``first_available`` is the oldest one kept."""
+
+    first_available: int = 0
+
+
+class Expired(StoreError):
+    """The stream ended longer ago than the store keeps streams."""
+
+
+class ProducerLost(StoreError):
+    """The writer went without a word; everything up to entry ``last_seq`` was read."""
+
+    last_seq: int = 0
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached or written just now; ``__cause__`` says why."""
+
+    retryable = True
 
 
 class ConcurrencyError(StreamkitError, RuntimeError):

@@ -18,6 +18,7 @@ import gc
 import importlib.util
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -48,6 +49,11 @@ SECRETS = re.compile(
 )
 
 collect_ignore = ["bench"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell without job control starts its background jobs so, and their children would never see
+    # the Ctrl-C that tests send them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "streamkit",

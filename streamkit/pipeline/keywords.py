@@ -23,14 +23,11 @@ from streamkit.observe.cost import Price, Prices
 from streamkit.observe.metrics import MetricsConfig
 from streamkit.pipeline.names import nearest
 from streamkit.pipeline.options import USUAL_BUFFER, StreamOptions
-from streamkit.recovery.retry import RetryConfig
+from streamkit.recovery import RecoveryConfig, RetryConfig
 
-__all__ = ["LATER", "build_options"]
+__all__ = ["build_options"]
 
 T = TypeVar("T")
-
-#: Keywords of DESIGN.md whose part does not exist yet: refused by name, never ignored.
-LATER = ("recovery",)
 
 
 def build_options(given: Mapping[str, Any]) -> StreamOptions:
@@ -38,11 +35,8 @@ def build_options(given: Mapping[str, Any]) -> StreamOptions:
     The options from the stream keywords a user gave.
 
     Raises:
-        ConfigurationError: A value that is impossible, or a part that is not available yet.
+        ConfigurationError: A value that is impossible.
     """
-    for name in LATER:
-        if given.get(name) not in (None, False):
-            raise ConfigurationError(f"{name}= is not available in this version of streamkit")
     base = given.get("options")
     if base is None:
         base = StreamOptions()
@@ -159,6 +153,7 @@ _READERS: dict[str, Callable[[str, Any], Any]] = {
     "metrics": _optional(MetricsConfig),
     "timeout": _timeout,
     "retry": _optional(RetryConfig),
+    "recovery": _optional(RecoveryConfig),
     "price": _price,
     "tokenizer": _given,
     "units": _given,

@@ -19,7 +19,7 @@ from streamkit.observe.cost import Price, Prices, require_table
 from streamkit.observe.metrics import MetricsConfig
 from streamkit.pipeline.account import Tokenizer
 from streamkit.pipeline.names import Mode, nearest
-from streamkit.recovery.retry import RetryConfig
+from streamkit.recovery import RecoveryConfig, RetryConfig
 from streamkit.stages.resolve import transform_stages, validate_stages
 from streamkit.stages.stop import StopConfig
 from streamkit.text import SEGMENTERS, Segmenter
@@ -77,6 +77,7 @@ class StreamOptions:
         metrics: How often on_metrics is called; None never calls it.
         timeout: The five clocks.
         retry: When a request is sent again before the first content; None never.
+        recovery: How an answer that broke after its first content is carried on; None never.
         limits: Bounds on what a provider may send.
         think: Whether thinking inside the text, between ``<think>`` and ``</think>``, becomes
             reasoning. None leaves it to the provider's row in the table.
@@ -117,6 +118,7 @@ class StreamOptions:
     metrics: MetricsConfig | None = field(default_factory=MetricsConfig)
     timeout: Timeouts = field(default_factory=Timeouts)
     retry: RetryConfig | None = field(default_factory=RetryConfig)
+    recovery: RecoveryConfig | None = None
     limits: Limits = field(default_factory=Limits)
     think: bool | None = None
     price: Price | None = None
@@ -217,10 +219,11 @@ _CONFIGS: Mapping[str, type] = {
     "metrics": MetricsConfig,
     "timeout": Timeouts,
     "retry": RetryConfig,
+    "recovery": RecoveryConfig,
     "limits": Limits,
     "rate": RateConfig,
 }
-_OPTIONAL = frozenset({"batch", "flow", "metrics", "retry", "rate"})
+_OPTIONAL = frozenset({"batch", "flow", "metrics", "retry", "recovery", "rate"})
 
 
 def _check_units(units: Any) -> None:
