@@ -292,9 +292,9 @@ def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Strea
         keywords: ``provider, api, api_key, base_url, session, headers`` (where),
             ``system, temperature, top_p, max_tokens, stop, seed, tools, tool_choice,
             response_format, extra_body, extra_headers`` (what),
-            ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, recovery, think,
-            units, strip, max_wait, rate, transform, validate, stop_when, price, tokenizer, on_*`` (how;
-            see StreamOptions).
+            ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, recovery,
+            think, units, strip, max_wait, rate, transform, validate, stop_when, price, tokenizer,
+            on_*`` (how; see StreamOptions).
 
     Raises:
         ConfigurationError: Anything that cannot be sent or done, before anything is sent.
@@ -467,7 +467,9 @@ def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt
     call = build_call(target.model, prompt, {k: given.get(k) for k in _REQUEST})
     request = target.dialect(target.endpoint).request(call)
     run = Run(
-        HttpSource(transport, request, lambda: target.dialect(target.endpoint), options.limits),
+        HttpSource(
+            transport, request, lambda: target.dialect(target.endpoint), options.limits, call
+        ),
         options,
         provider=target.endpoint.provider,
         model=target.model,

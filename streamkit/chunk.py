@@ -7,7 +7,7 @@ Data only. Nothing here does I/O, takes a lock or knows a provider.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from streamkit.arguments import read_growing, read_whole
@@ -121,6 +121,19 @@ class Usage:
     cached_input_tokens: int | None = None
     cache_write_input_tokens: int | None = None
     estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        """The counts of two requests together; what only one of them tells stays as it is."""
+        both = {
+            entry.name: _plus(getattr(self, entry.name), getattr(other, entry.name))
+            for entry in fields(self)
+            if entry.name != "estimated"
+        }
+        return Usage(**both, estimated=self.estimated or other.estimated)
+
+
+def _plus(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else a + b
 
 
 class _Growing:
@@ -247,6 +260,11 @@ class Seam:
     trimmed: int = 0
     abandoned: int = 0
     error: str = ""
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether the text reads on, as far as can be told."""
+        return self.how not in ("diverged", "again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

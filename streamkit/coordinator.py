@@ -28,7 +28,7 @@ from streamkit.providers.address import checked_base_url
 from streamkit.providers.base import Endpoint
 from streamkit.providers.build import checked_headers
 from streamkit.providers.parsed import ParseChunk, Parsed
-from streamkit.request import Call, Request
+from streamkit.request import Call, Request, build_call
 from streamkit.transport.http import HttpTransport
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ _KNOWN = SEEDS | (
     - frozenset(Call.__dataclass_fields__)  # those belong into the request, which is the user's
     - {"on_error"}
 )
-#: Known, and refused by name where they are more than off: nobody is sent there.
-_LATER = frozenset({"stream_recovery", "recovery"})
 
 
 class StreamingCoordinator:
@@ -102,7 +100,8 @@ class StreamingCoordinator:
             provider: What to call the service in errors and metrics.
             options: The keywords of ``stream()`` that say how (times in seconds), and the seeds'
                 ``track_metrics``, ``transform_chunk``, ``validate_chunk``, ``buffer_chunks``,
-                which groups what ``on_batch`` gets, not what ``callback`` gets.
+                which groups what ``on_batch`` gets, not what ``callback`` gets, and
+                ``stream_recovery`` and ``recovery``, for requests that hold a list of messages.
 
         Raises:
             ConfigurationError: Anything that cannot be sent or done, before anything is sent.
@@ -192,8 +191,13 @@ class StreamingCoordinator:
         check_callable(parse_chunk=parse_chunk, on_error=on_error)
         options = _read_options(given)
         endpoint = Endpoint(provider=request.provider, base_url=request.url)
+        asked = None if options.recovery is None else _call(request)
         source = HttpSource(
-            self._transport, request, lambda: Parsed(endpoint, parse_chunk), options.limits
+            self._transport,
+            request,
+            lambda: Parsed(endpoint, parse_chunk, request),
+            options.limits,
+            asked,
         )
         stream = Stream(Run(source, options, provider=request.provider, model=""))
         stream.on_chunk(callback)
@@ -238,11 +242,22 @@ def _checked_request(
     )
 
 
+def _call(request: Request) -> Call:
+    """What the request asks, as far as a broken answer can be carried on."""
+    try:
+        messages = json.loads(request.body)["messages"]
+        return build_call("", messages, {})
+    except (ValueError, LookupError, TypeError):
+        raise ConfigurationError(
+            "recovery needs a request with a list of messages, to which the answer so far is added"
+        ) from None
+
+
 def _read_options(given: dict[str, Any]) -> StreamOptions:
     for name in given:
         if name not in _KNOWN:
             raise ConfigurationError(
-                f"start_stream() has no option {name!r}{nearest(name, _KNOWN - _LATER)}; "
+                f"start_stream() has no option {name!r}{nearest(name, _KNOWN)}; "
                 "what the service should read goes into request"
             )
     seeds = {name: given[name] for name in given if name in SEEDS}

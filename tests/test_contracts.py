@@ -59,7 +59,17 @@ from streamkit import (
     wrap,
     write_sse,
 )
-from streamkit.testing import Citation, Gate, LocalProvider, Reasoning, Status, Text, Tool, Usage
+from streamkit.testing import (
+    Citation,
+    Gate,
+    LocalProvider,
+    Reasoning,
+    Reset,
+    Status,
+    Text,
+    Tool,
+    Usage,
+)
 
 WORDS = Text("one two three four five six seven eight nine ten")
 Ask = Callable[..., Stream]
@@ -281,14 +291,14 @@ def test_buffer_chunks_gives_groups_of_exactly_so_many() -> None:
     assert [len(texts(batch)) for batch in batches] == [5, 5, 2]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"stream_recovery": True}, {"recovery": {"strategy": "paragraph", "max_retries": 3}}],
-    ids=str,
-)
-def test_recovery_is_refused_as_long_as_it_is_not_there(settings: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="not available"):
-        StreamOptions.from_mapping(settings)
+def test_recovery_carries_a_broken_answer_on() -> None:
+    settings = {"stream_recovery": True, "recovery": {"strategy": "paragraph", "max_retries": 3}}
+    scripts = [[Text("one two "), Reset()], [Text("three")]]
+    with LocalProvider(scripts=scripts) as server, Client(base_url=server.base_url()) as client:
+        options = StreamOptions.from_mapping(settings)
+        answer = client.stream("openai/m", "Hi", api_key="key", options=options).result()
+    assert answer.text == "one two three"
+    assert [seam.how for seam in answer.recoveries] == ["appended"]
 
 
 def test_the_timeout_is_in_milliseconds_and_ends_the_stream() -> None:
@@ -785,7 +795,7 @@ def test_the_coordinator_takes_the_options_of_theirs() -> None:
             validate_chunk=lambda chunk: "ok",
             buffer_chunks=2,
         )
-        with pytest.raises(ConfigurationError, match="stream_recovery is not available"):
+        with pytest.raises(ConfigurationError, match="recovery needs a request with a list"):
             coordinator.start_stream(
                 server.base_url(), {}, {}, got.append, parse_chunk=parse, stream_recovery=True
             )

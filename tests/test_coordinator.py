@@ -318,10 +318,10 @@ def test_callbacks_within_options_are_called(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"stream_recovery": True}, "stream_recovery"),
+        ({"stream_recovery": 1}, "stream_recovery must be true or false"),
         ({"temperature": 1}, "has no option 'temperature'.*goes into request"),
         ({"bufer": 1}, "did you mean 'buffer'"),
-        ({"recoveries": 5}, "has no option 'recoveries'; what"),
+        ({"recoveries": 5}, "has no option 'recoveries'.*did you mean 'recovery'"),
         ({"parse_chunk": None}, "parse_chunk must be callable"),
         ({"on_error": 7}, "on_error must be callable"),
         ({"track_metrics": True, "options": StreamOptions()}, "options= already says all"),

@@ -126,6 +126,7 @@ def test_only_what_may_pass_by_itself_is_retryable() -> None:
         "TruncatedStream",
         "RateLimited",
         "Overloaded",
+        "StoreUnavailable",
     }
 
 

@@ -24,6 +24,7 @@ from time import time
 
 from streamkit.chunk import Attempt, Chunk, Outcome
 from streamkit.errors import (
+    ConfigurationError,
     LimitExceeded,
     ProviderError,
     StreamInterrupted,
@@ -33,6 +34,7 @@ from streamkit.errors import (
 )
 from streamkit.latch import Latch
 from streamkit.observe.counters import Counters
+from streamkit.pipeline.carry import Carry
 from streamkit.pipeline.source import Feed, Source
 from streamkit.pipeline.tail import Tail
 from streamkit.providers.finish import finish_class
@@ -65,6 +67,7 @@ class Attempts:
         cancelled: Wakes a wait between attempts.
         counters: The received side of the metrics.
         on_retry: Called with the failed Attempt before each wait; what it raises ends the stream.
+        carry: Carries an answer on that broke after its first content; None never.
         beats: Give out [] for a read that completed no chunk, so that whoever takes the lists in
             this very thread can look at the time.
     """
@@ -79,6 +82,7 @@ class Attempts:
         cancelled: Latch,
         counters: Counters,
         on_retry: Callable[[Attempt], None] | None = None,
+        carry: Carry | None = None,
         beats: bool = False,
     ) -> None:
         self._source = source
@@ -88,6 +92,8 @@ class Attempts:
         self._cancelled = cancelled
         self._counters = counters
         self._on_retry = on_retry
+        self._carry = carry
+        self._verdict: tuple[StreamkitError, float | None] | None = None
         self._beats = beats
         #: One entry per attempt, the present one included once its headers are read.
         self.made: tuple[Attempt, ...] = ()
@@ -103,6 +109,9 @@ class Attempts:
         tail, now = self._tail, self._link.clocks.now
         # The first look at the time starts the clock of max_seconds.
         held = tail.tick(time(), now())
+        if self._carry is not None and self._carry.resumes:
+            held += self._carry.prepare(tail, 1, None, time())
+        yield from self._given(held)
         while not tail.stopped:
             self._link.begin_attempt()
             self._number += 1
@@ -116,16 +125,47 @@ class Attempts:
                 if tail.stopped:
                     break  # its time was up before an answer had begun
                 delay = self._failed(error)
-                if delay is None:
+                if delay is None and self._carry is None:
                     raise
-            due = tail.due()
-            if due is not None:
-                delay = min(delay, max(0.0, due - now()))
-            if self._cancelled.wait(delay):
+                broken = error
+            yield from self._between(broken, delay)
+            if self._cancelled.is_set:
                 return
-            held = tail.tick(time(), now())
+        yield [tail.done("stopped", time())]
+
+    def _between(self, broken: StreamkitError, delay: float | None) -> Iterator[list[Chunk]]:
+        """From one attempt to the next: the wait, and what comes due meanwhile."""
+        tail, carry, now = self._tail, self._carry, self._link.clocks.now
+        if delay is not None:
+            until = now() + delay
+            while not tail.stopped and not self._cancelled.wait(self._patience(until)):
+                yield from self._given(tail.tick(time(), now()))
+                if now() >= until:
+                    break
+            if tail.stopped or self._cancelled.is_set:
+                return
             self._counters.retries += 1
-        yield [*held, tail.done("stopped", time())]
+            if carry is None or not tail.content:
+                return
+            try:
+                yield from self._given(carry.prepare(tail, self._number + 1, broken, time()))
+                return
+            except ConfigurationError as error:
+                log.debug("recovery failed error=%s", error)  # it cannot be asked for the rest
+        # Nothing will come to complete what is held.
+        yield from self._given(tail.flush(time(), broken=True))
+        assert carry is not None
+        raise carry.failed(broken)
+
+    def _patience(self, until: float) -> float:
+        """Seconds to wait now: until the next attempt, or until something is due."""
+        due, now = self._tail.due(), self._link.clocks.now()
+        return max(0.0, (until if due is None else min(until, due)) - now)
+
+    def _given(self, chunks: list[Chunk]) -> Iterator[list[Chunk]]:
+        if chunks:
+            self._counters.chunks_received += len(chunks)
+            yield chunks
 
     def _one(self) -> Iterator[list[Chunk]]:
         tail = self._tail
@@ -152,17 +192,24 @@ class Attempts:
             yield from self._read(feed)
         except Aborted:
             raise
-        except (StreamInterrupted, StreamTimeout):
-            yield from self._held(feed)
-            if not (tail.ended or _decided(feed)):
+        except (StreamInterrupted, StreamTimeout) as error:
+            if not (tail.ended or _decided(feed)) and self._goes_on(error):
+                raise  # what is held waits for the rest
+            broken = not (tail.ended or _decided(feed))
+            yield from self._held(feed, broken=broken)
+            if broken:
                 raise
-        except Exception:  # of a foreign source: anything
-            yield from self._held(feed)
+        except Exception as error:  # of a foreign source: anything
+            if not self._goes_on(error):
+                yield from self._held(feed, broken=True)
             raise
         else:
-            yield from self._held(feed)
-        if (error := tail.error) is not None:
-            raise error
+            broken = not (tail.ended or (_finishes(feed) and feed.failed is None))
+            if broken and self._goes_on(cut := feed.failed or self._truncated()):
+                raise cut
+            yield from self._held(feed, broken=broken)
+        if tail.error is not None:
+            raise tail.error
 
     def _read(self, feed: Feed) -> Iterator[list[Chunk]]:
         tail, clocks, counters, late = self._tail, self._link.clocks, self._counters, self.late
@@ -215,13 +262,11 @@ class Attempts:
                 finishing = True
                 clocks.finishing()
 
-    def _held(self, feed: Feed) -> Iterator[list[Chunk]]:
+    def _held(self, feed: Feed, *, broken: bool) -> Iterator[list[Chunk]]:
         yield from self._belated()
         self._tail.model, self._tail.id = feed.names
         self._tail.finish_reason = feed.finish_reason
-        if held := self._tail.flush(time()):
-            self._counters.chunks_received += len(held)
-            yield held
+        yield from self._given(self._tail.flush(time(), broken=broken))
 
     def _belated(self) -> Iterator[list[Chunk]]:
         if self.late:
@@ -237,10 +282,7 @@ class Attempts:
             return "content_filter"
         if reason is None:
             if not (feed.finished and (tail.content or feed.terminal_is_complete)):
-                what = f"after {tail.content} chunks" if tail.content else "before any content"
-                raise TruncatedStream(
-                    f"the answer ended {what}, without a finish reason", stage="body"
-                )
+                raise self._truncated()
             kind = "stop"
         else:
             kind = finish_class(reason)
@@ -253,15 +295,35 @@ class Attempts:
             return "refused"
         return _OUTCOMES.get(kind, "completed")
 
+    def _truncated(self) -> TruncatedStream:
+        content = self._tail.content
+        what = f"after {content} chunks" if content else "before any content"
+        return TruncatedStream(f"the answer ended {what}, without a finish reason", stage="body")
+
+    def _goes_on(self, error: Exception) -> bool:
+        """Whether the answer broke with this, and will be carried on."""
+        if self._carry is None or not self._tail.content or not isinstance(error, StreamkitError):
+            return False
+        return self._delay(error) is not None
+
+    def _delay(self, error: StreamkitError) -> float | None:
+        """Seconds to wait before another attempt, None for none; decided once for each error."""
+        if self._verdict is None or self._verdict[0] is not error:
+            delay, left = None, self._link.clocks.total_left()
+            # What a function of the user raised may look like a failure of the network.
+            if error is self._tail.error:
+                pass
+            elif self._tail.content:
+                delay = None if self._carry is None else self._carry.delay(error, left)
+            elif self._policy is not None:
+                delay = self._policy.delay(error, failures=self._number, total_left=left)
+            self._verdict = error, delay
+        return self._verdict[1]
+
     def _failed(self, error: StreamkitError) -> float | None:
         """Note a failed attempt; seconds to wait before the next, or None to give up."""
-        delay = None
-        number = self._number
-        # What a function of the user raised may look like a failure of the network; it is none.
-        if self._policy is not None and not self._tail.content and error is not self._tail.error:
-            delay = self._policy.delay(
-                error, failures=number, total_left=self._link.clocks.total_left()
-            )
+        delay, number = self._delay(error), self._number
+        self._verdict = None  # it holds the error, whose traceback holds us
         # An error inside a stream has no status of its own; the answer it came in had one.
         status = error.status or next((begun.status for begun in self.made[number - 1 :]), None)
         self.request_id = error.request_id or self.request_id
@@ -274,6 +336,11 @@ class Attempts:
             if self._on_retry is not None:
                 self._on_retry(attempt)
         return delay
+
+
+def _finishes(feed: Feed) -> bool:
+    """Whether the answer's end was told, by a reason or by the terminal event."""
+    return feed.finished or _decided(feed)
 
 
 def _decided(feed: Feed) -> bool:

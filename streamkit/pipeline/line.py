@@ -77,6 +77,13 @@ class Line:
             held = (stage.feed(held) if held else []) + stage.flush()
         return held
 
+    def flush_some(self, first: int, last: int) -> list[Chunk]:
+        """What the stages from ``first`` up to ``last`` held back, led through those after them."""
+        held: list[Chunk] = []
+        for stage in self._stages[first:last]:
+            held = (stage.feed(held) if held else []) + stage.flush()
+        return self._feed(held, last) if held else []
+
     def due(self) -> float | None:
         """The instant at which tick() has something to do; None while there is none."""
         return min(

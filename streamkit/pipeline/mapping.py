@@ -26,6 +26,7 @@ from streamkit.flow.watermark import FlowConfig
 from streamkit.number import is_number
 from streamkit.observe.metrics import MetricsConfig
 from streamkit.pipeline.names import Mode, nearest
+from streamkit.recovery.recovery import RecoveryConfig, Strategy
 from streamkit.text import SEGMENTERS
 
 __all__ = ["read_mapping", "status_and_body"]
@@ -60,6 +61,8 @@ def read_mapping(given: Any) -> dict[str, Any]:
                 made[name] = _both(made[name], field, f"{origin[name]} and {key}")
                 continue
             made[name] = field
+    if given.get("stream_recovery") is False:
+        made.pop("recovery", None)  # the switch; how it would work may stay in the file
     if made.get("rate") and "buffer" in made and "overflow_strategy" not in given["buffer_config"]:
         made["buffer"] = replace(made["buffer"], overflow="coalesce")
     return made
@@ -75,11 +78,10 @@ def status_and_body(error: BaseException) -> tuple[int | None, str]:
 def _look_up(table: Mapping[str, Any], key: Any, value: Any, path: str) -> Any:
     if key in table:
         return table[key]
-    offered = [name for name in table if table[name] is not _recovery]
-    near = nearest(str(key), offered)
+    near = nearest(str(key), table)
     # A value is shown where the key is surely a known one misspelt: else it might be a secret.
     plain = isinstance(value, (str, int, float, NoneType))
-    shown = f", got {value!r}" if plain and nearest(str(key), offered, SURE) else ""
+    shown = f", got {value!r}" if plain and nearest(str(key), table, SURE) else ""
     raise ConfigurationError(f"{path} has no key {key!r}{shown}{near} (it has {', '.join(table)})")
 
 
@@ -95,6 +97,8 @@ def _checked(path: str, reader: Reader, value: Any) -> Any:
 
 def _both(old: Any, new: Any, names: str) -> Any:
     """Two keys that set one field: they may complete each other, not contradict."""
+    if RecoveryConfig() in (old, new):
+        return old if new == RecoveryConfig() else new  # on, and how
     if isinstance(old, MetricsConfig) and old.enabled == new.enabled:
         # track_metrics says one thing of it, metrics the rest.
         usual = MetricsConfig().interval
@@ -201,10 +205,8 @@ def _total(path: str, value: Any) -> dict[str, Any]:
     return {"timeout": Timeouts(total=_milliseconds(path, value))}
 
 
-def _recovery(path: str, value: Any) -> dict[str, Any]:
-    if value is None or value is False:
-        return {}
-    raise ConfigurationError(f"{path} is not available in this version of streamkit")
+def _stream_recovery(path: str, value: Any) -> dict[str, Any]:
+    return {} if value is None or not _flag(path, value) else {"recovery": RecoveryConfig()}
 
 
 def _rate_limit(path: str, value: Any) -> RateConfig | None:
@@ -290,8 +292,15 @@ _TOP: dict[str, Reader] = {
     "transform_chunk": _one("transform", _callback),
     "validate_chunk": _one("validate", _callback),
     "buffer_chunks": _buffer_chunks,
-    "stream_recovery": _recovery,
-    "recovery": _recovery,
+    "stream_recovery": _stream_recovery,
+    "recovery": _section(
+        "recovery",
+        RecoveryConfig,
+        {
+            "strategy": ("strategy", _choice(get_args(Strategy))),
+            "max_retries": ("max_retries", _any),
+        },
+    ),
     "on_error": _on_error,
     "timeout": _total,
     "optimization": _optimization,

@@ -197,15 +197,15 @@ class StreamOptions:
           ``flow_control`` (enabled, slow_threshold_ms, backpressure_threshold), ``metrics``
           (enabled, interval_ms), ``on_metrics``
         - ``track_metrics``, ``on_metrics``, ``transform_chunk``, ``validate_chunk``,
-          ``buffer_chunks`` (n: batches of exactly n), ``on_error`` (called with status and body),
+          ``buffer_chunks`` (n: batches of exactly n), ``stream_recovery`` (the switch) and
+          ``recovery`` (strategy, max_retries), ``on_error`` (called with status and body),
           ``timeout`` (the clock ``total``)
         - ``optimization: {streaming: {enabled, buffer_type, progress_interval, rate_limit}}``, with
           durations as ``"100ms"`` and 0 for no rate limit; ``enabled: false`` leaves the defaults
 
         Raises:
             ConfigurationError: A name nobody knows, a value of the wrong type or an impossible one,
-                two keys that contradict each other, ``stream_recovery`` and ``recovery``, which
-                this version does not have.
+                two keys that contradict each other.
         """
         from streamkit.pipeline.mapping import read_mapping  # for who has such settings
 

@@ -29,12 +29,13 @@ from streamkit.errors import ConcurrencyError, ConnectError, StreamkitError
 from streamkit.flow.watch import Backpressure
 from streamkit.latch import Latch
 from streamkit.pipeline.attempts import Attempts
+from streamkit.pipeline.carry import Carry
 from streamkit.pipeline.hooks import Hooks
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.pace import Pace
 from streamkit.pipeline.producer import Overdue, new_ring, produce
 from streamkit.pipeline.report import Report
-from streamkit.pipeline.source import Source
+from streamkit.pipeline.source import HttpSource, Source
 from streamkit.process import forget, generation, remember
 from streamkit.recovery.retry import RetryPolicy
 from streamkit.request import Call
@@ -85,6 +86,8 @@ class Run(Report):
         #: The thread that drains or drained last. Not its ident, which another may get.
         self.drainer: threading.Thread | None = None
         self.reason = ""
+        #: The stream begins with the rest of an answer that broke before it was made.
+        self.resumes = False
         self._source = source
         self._generation = generation()
         self._cancelled = Latch()
@@ -160,6 +163,7 @@ class Run(Report):
             cancelled=self._cancelled,
             counters=self.counters,
             on_retry=self.hooks.retrying if self.hooks.on_retry else None,
+            carry=self._carry(),
             beats=self.options.mode == "direct" and self.hooks.any_reports,
         )
         log.debug("stream begins id=%s provider=%s model=%r", self.id, self.provider, self.model)
@@ -173,6 +177,13 @@ class Run(Report):
             link.abort()
             if self._ring is not None:
                 self._ring.abort()
+
+    def _carry(self) -> Carry | None:
+        """What carries a broken answer on; None where that is switched off."""
+        config = self.options.recovery
+        if config is None or not isinstance(self._source, HttpSource):
+            return None
+        return Carry(config, self._source, self.options.retry, resumes=self.resumes)
 
     def _start_producer(self) -> None:
         assert self._reader is not None

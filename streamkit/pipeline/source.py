@@ -14,13 +14,16 @@ from urllib.parse import urlsplit
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ProviderError, StreamkitError, TransportError
+from streamkit.pipeline.carry import Way
 from streamkit.pipeline.chain import Head
 from streamkit.pipeline.options import Limits
 from streamkit.pipeline.redact import Redactor
 from streamkit.providers.base import Provider
 from streamkit.providers.failure import request_id
+from streamkit.recovery.recovery import Strategy
 from streamkit.recovery.retry import retry_after
-from streamkit.request import Request, signed
+from streamkit.recovery.strategy import continued
+from streamkit.request import Call, Request, signed
 from streamkit.transport.base import ByteStream, Link, Transport
 
 __all__ = ["Feed", "HttpFeed", "HttpSource", "Source", "refusal"]
@@ -100,7 +103,12 @@ class HttpSource:
     """
     One request to a provider, sent as often as the attempt loop asks.
 
+    A broken answer is carried on by another request, or by the same answer's rest; see Carrier.
+
     Thread safety: **confined** to the reading thread.
+
+    Args:
+        call: What ``request`` asks; without it nothing can be carried on.
     """
 
     def __init__(
@@ -109,9 +117,15 @@ class HttpSource:
         request: Request,
         new_provider: Callable[[], Provider[Any]],
         limits: Limits,
+        call: Call | None = None,
     ) -> None:
         self._transport = transport
-        self._request = request
+        self._first = self._request = request
+        self._call = call
+        self._head: Head | None = None  # of the answer whose rest comes next
+        self._last: HttpFeed | None = None
+        self._how = ""  # the rest is asked for
+        self._refused: set[str] = set()
         self._new_provider = new_provider
         self._limits = limits
         self._redactor = Redactor(request)  # of the request last sent
@@ -133,14 +147,56 @@ class HttpSource:
             try:
                 if not 200 <= stream.status <= 299:
                     raise refusal(stream, request, self._new_provider(), self._limits)
-                provider = self._new_provider()
-                return HttpFeed(stream, Head(provider, self._limits), self._redactor)
+                head = self._head or Head(self._new_provider(), self._limits)
+                offset = self._last.offset if self._head and self._last else 0
+                self._last = HttpFeed(stream, head, self._redactor, request, offset=offset)
+                return self._last
             except BaseException:
                 stream.close()
                 raise
         except StreamkitError as error:
             self._redactor.error(error)
             raise
+
+    def resume(self) -> bool:
+        """See Carrier."""
+        self._how, self._head = "resumed", None
+        if self._last is None or self._how in self._refused:
+            return False
+        rest = self._last.rest(self._limits)
+        if rest is None:
+            return False
+        self._request, self._head = rest
+        return True
+
+    def ask(self, text: str, strategy: Strategy) -> Way:
+        """See Carrier."""
+        assert self._call is not None
+        self._head = None
+        if not text:
+            self._how, self._request = "again", self._first
+            return Way("again")
+        provider = self._new_provider()
+        prefill = getattr(provider, "prefill", None)  # a dialect of yours may have none
+        call = prefill(self._call, text) if prefill and "prefill" not in self._refused else None
+        self._how = "appended" if call is None else "prefill"
+        self._request = provider.request(call or continued(self._call, text, strategy))
+        return Way(self._how, "" if call is None else _blanks(call, text))
+
+    def refuse(self) -> bool:
+        """See Carrier."""
+        if self._how not in ("resumed", "prefill"):
+            return False
+        self._refused.add(self._how)
+        return True
+
+
+def _blanks(call: Call, text: str) -> str:
+    """What the text ends with and the call does not show: some services refuse blanks there."""
+    shown = call.messages[-1].get("content") if call.messages else None
+    bare = text.rstrip()
+    cropped = isinstance(shown, str) and shown.endswith(bare) and not shown.endswith(text)
+    return text[len(bare) :] if cropped else ""
 
 
 class HttpFeed:
@@ -150,7 +206,11 @@ class HttpFeed:
     Thread safety: **confined** to the reading thread.
     """
 
-    def __init__(self, stream: ByteStream, head: Head, redactor: Redactor) -> None:
+    def __init__(
+        self, stream: ByteStream, head: Head, redactor: Redactor, request: Request, *, offset: int
+    ) -> None:
+        self._request = request
+        self._before = offset
         self.status: int | None = stream.status
         self.request_id = redactor.text(request_id(stream.headers) or "") or None
         self.received = 0
@@ -211,6 +271,21 @@ class HttpFeed:
             return self._head.feed(data)
         self._ended = True
         return self._head.flush()
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the answer's body so far, where several connections brought it."""
+        return self._before + self.received
+
+    def rest(self, limits: Limits) -> tuple[Request, Head] | None:
+        """The request for the rest of this very answer and what reads it; None if there is none."""
+        resume = getattr(self._provider, "resume", None)  # a dialect of yours may have none
+        found = resume(self._request, self.offset) if resume and self._head.error is None else None
+        if found is None:
+            return None
+        if found.by == "offset":
+            return found.request, self._head
+        return found.request, Head(self._provider, limits)
 
     def finish(self) -> None:
         """See Feed."""

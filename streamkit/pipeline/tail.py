@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from streamkit.chunk import Chunk, Result, Usage
+from streamkit.chunk import Chunk, Result, Seam, Usage
 from streamkit.errors import ConfigurationError, LimitExceeded
 from streamkit.pipeline.calls import GrowingCall
+from streamkit.pipeline.carry import Splice
 from streamkit.pipeline.line import Clocked, Guarded, Line
 from streamkit.pipeline.options import Limits, StreamOptions
 from streamkit.stages import STAGES
@@ -41,6 +42,7 @@ class Tail:
         stages: Names in ``streamkit.stages.STAGES``, in the order the chunks go through.
         checks: Stages that follow these, and decide what is recorded.
         shows: Stages behind the record, that decide what is shown.
+        splice: Joins the text of an attempt to that of the one before, if there may be several.
 
     Raises:
         ConfigurationError: There is no stage of that name.
@@ -53,13 +55,19 @@ class Tail:
         *,
         checks: Sequence[Stage] = (),
         shows: Sequence[Stage] = (),
+        splice: Splice | None = None,
     ) -> None:
         for name in stages:
             if name not in STAGES:
                 raise ConfigurationError(
                     f"a stage must be one of {', '.join(STAGES)}, got {name!r}"
                 )
-        self._before = Line([JoinSurrogates(), *(STAGES[name]() for name in stages), *checks])
+        self.splice = splice
+        self._halves = JoinSurrogates()
+        #: Those of one attempt; what follows them goes on when another one carries on.
+        own = [self._halves, *(STAGES[name]() for name in stages)]
+        self._own = len(own)
+        self._before = Line([*own, *(() if splice is None else (splice,)), *checks])
         self._after = Line(shows)
         self._timed = self._before.is_timed or self._after.is_timed
         self.limit = limits.answer
@@ -77,6 +85,10 @@ class Tail:
         self.content = 0
         self._arguments = 0  # deltas of tool calls
         self.usage = Usage()
+        self._spent: Usage | None = None  # by the attempts before this one
+        self._seams: list[Seam] = []
+        #: Called with what was recorded, each time; it must not keep the chunks.
+        self.tap: Callable[[list[Chunk]], None] | None = None
         #: What the provider reported beside its counts.
         self.details: Mapping[str, Any] | None = None
         self.finish_reason: str | None = None
@@ -118,10 +130,40 @@ class Tail:
         out = self._show(self._record(self._before.tick(now), wall), wall)
         return out + self._number(self._after.tick(now), wall)
 
-    def flush(self, wall: float) -> list[Chunk]:
-        """The end of an attempt, good or bad -> what was held back."""
+    def flush(self, wall: float, *, broken: bool = False) -> list[Chunk]:
+        """The end of the answer, good or ``broken`` -> what was held back."""
+        if broken and self.splice is not None:
+            self.splice.give_up()
         out = self._show(self._record(self._before.flush(), wall), wall)
         return out + self._number(self._after.flush(), wall)
+
+    def break_off(self, wall: float) -> list[Chunk]:
+        """
+        The attempt broke, and the next will bring the rest -> what its own stages held.
+
+        What the user's stages hold waits for the rest: half a unit, the beginning of a stop.
+        """
+        self._halves.break_off()
+        self._spent = self.usage
+        held = self._before.flush_some(1, self._own)
+        return self._show(self._record(held, wall), wall) if held else []
+
+    def preload(self, past: Result) -> None:
+        """Begin with what another stream had brought, before its answer broke."""
+        assert self.splice is not None
+        self.splice.preload(past.text)
+        self._text.append(past.text)
+        self._reasoning += [past.reasoning] * bool(past.reasoning)
+        self._citations += past.citations
+        self._spent = self.usage = past.usage
+        self._seams += past.recoveries
+        self._size = len(past.text) + len(past.reasoning)
+        self.content = 1
+
+    @property
+    def begun_calls(self) -> int:
+        """How many tool calls have begun."""
+        return len(self._calls)
 
     @property
     def stopped(self) -> str | None:
@@ -151,6 +193,8 @@ class Tail:
                 self.content += 1
             else:
                 self._fold(chunk)
+        if self.tap is not None and chunks:
+            self.tap(chunks)
         return chunks
 
     def _show(self, chunks: list[Chunk], wall: float) -> list[Chunk]:
@@ -232,6 +276,7 @@ class Tail:
             finish_reason=self.finish_reason,
             model=self.model,
             id=self.id,
+            recoveries=tuple(self._seams),
             **known,
         )
 
@@ -256,8 +301,14 @@ class Tail:
         elif kind == "citation":
             self._citations.append(chunk.metadata["citation"])
         elif kind == "usage":
-            self.usage = chunk.metadata["usage"]
+            usage = chunk.metadata["usage"]
+            self.usage = usage if self._spent is None else self._spent + usage
             self.details = chunk.metadata.get("details", self.details)
+        elif kind == "retry" and isinstance(seam := chunk.metadata.get("seam"), Seam):
+            self._seams.append(seam)
+            if seam.abandoned:
+                self._calls.clear()
+                self._asked = False
 
 
 def new_tail(
@@ -284,7 +335,8 @@ def new_tail(
     if options.units is not None:
         shows.append(_regroup(options))
     names = stage_names(usual, options.think)
-    return Tail(options.limits, names, checks=checks, shows=shows)
+    splice = None if options.recovery is None else Splice()
+    return Tail(options.limits, names, checks=checks, shows=shows, splice=splice)
 
 
 def _guarded(stage: Stage, name: str) -> Stage:

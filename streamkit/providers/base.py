@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from streamkit.chunk import Chunk
 from streamkit.errors import ProviderError
 from streamkit.request import Call, Request, Secret
 
-__all__ = ["Decoder", "Endpoint", "Provider"]
+__all__ = ["Decoder", "Endpoint", "Provider", "Resume"]
 
 E = TypeVar("E")
 
@@ -53,6 +53,7 @@ class Endpoint:
         headers: Sent with each request, above the dialect's own.
         params: What a request's address or form needs beside that: an API version, a region, a
             project. Each dialect says which it reads.
+        prefill: See Service.
     """
 
     provider: str
@@ -60,6 +61,25 @@ class Endpoint:
     api_key: Secret | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     params: Mapping[str, str] = field(default_factory=dict)
+    prefill: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """
+    What asks a service for the rest of an answer whose body broke off.
+
+    Thread safety: **immutable**.
+
+    Args:
+        request: Sent like that of any attempt.
+        by: "offset": the body goes on at the byte it was asked for, so the decoder that read the
+            part before reads on. "event": whole events follow, for a new decoder. Either way the
+            same provider instance reads them.
+    """
+
+    request: Request
+    by: Literal["offset", "event"]
 
 
 class Provider(Protocol, Generic[E]):
@@ -73,6 +93,8 @@ class Provider(Protocol, Generic[E]):
     the service refused the prompt under status 200, which ends an answer without a finish reason.
     ``failure`` is an error that waits: for the chunks of its event, set with ``finished``; or for
     what the next event says of it, and then it counts at the end of the body as well.
+    ``repeats_prefill`` says whether the answer to a call that prefill() made may begin with the
+    words it was given, or all over.
     """
 
     endpoint: Endpoint
@@ -83,6 +105,7 @@ class Provider(Protocol, Generic[E]):
     terminal_is_complete: bool
     blocked: str | None
     failure: ProviderError | None
+    repeats_prefill: bool
 
     def request(self, call: Call) -> Request:
         """
@@ -90,6 +113,30 @@ class Provider(Protocol, Generic[E]):
 
         Raises:
             ConfigurationError: The dialect cannot express the call.
+        """
+        ...
+
+    def prefill(self, call: Call, text: str) -> Call | None:
+        """
+        The call that makes the model go on with ``text``, its own words so far, which becomes the
+        last message.
+
+        None where the service cannot, or is not known to: then it is asked in words. It may still
+        refuse with a status of 400, for the sake of the model or of an option. Blanks at the end
+        may be left out; the answer may then begin with them.
+        """
+        ...
+
+    def resume(self, request: Request, received: int) -> Resume | None:
+        """
+        What asks the service for the rest of the answer this instance has read.
+
+        None where the service cannot, or has not said enough yet.
+
+        Args:
+            request: The one that was answered, as request() made it.
+            received: Bytes of the answer that were fed to the decoder, without content encoding;
+                of several bodies, if it was resumed before.
         """
         ...
 

@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 
 from streamkit.chunk import Chunk, Kind, Usage
 from streamkit.errors import LimitExceeded, ProtocolError, ProviderError
-from streamkit.providers.base import Endpoint
+from streamkit.providers.base import Endpoint, Resume
 from streamkit.providers.build import checked_headers
 from streamkit.providers.calls import OpenCall, OpenCalls
 from streamkit.providers.failure import http_failure, stream_failure
 from streamkit.providers.models import read_names
-from streamkit.request import Request, Secret
+from streamkit.providers.prefill import FORMS, prefilled
+from streamkit.request import Call, Request, Secret
 from streamkit.wire.jsontext import parse
 from streamkit.wire.surrogates import clean, clean_deep
 
@@ -45,9 +46,24 @@ class Dialect:
         self.response_id: str | None = None
         self.blocked: str | None = None
         self.failure: ProviderError | None = None
+        self.repeats_prefill = endpoint.prefill is not None and FORMS[endpoint.prefill].repeats
         self._calls = OpenCalls()
         self._usage = Usage()
         self._details: dict[str, Any] = {}
+
+    def prefill(self, call: Call, text: str) -> Call | None:
+        """The call that makes the model go on with ``text``; None where the service cannot."""
+        return None
+
+    def _prefilled(self, call: Call, text: str) -> Call | None:
+        """The same for a chat API, as the service's row of the table says."""
+        if self.endpoint.prefill is None:
+            return None
+        return prefilled(FORMS[self.endpoint.prefill], self.endpoint.base_url, call, text)
+
+    def resume(self, request: Request, received: int) -> Resume | None:
+        """What asks for the rest of the answer; None where the service cannot."""
+        return None
 
     def flush(self) -> list[Chunk]:
         """Nothing is ever held back."""

@@ -6,6 +6,7 @@ The framing is found out by the first byte; what an event says, the function kno
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -105,13 +106,15 @@ class Parsed(Dialect):
 
     terminal_is_complete = False
 
-    def __init__(self, endpoint: Endpoint, parse_chunk: ParseChunk) -> None:
+    def __init__(self, endpoint: Endpoint, parse_chunk: ParseChunk, first: Request) -> None:
         super().__init__(endpoint)
         self._parse = parse_chunk
+        self._first = first
 
     def request(self, call: Call) -> Request:
-        """Never asked for: the user made the request already."""
-        raise NotImplementedError("a request to any URL is made by its user")
+        """The user's own request, with the messages of the call in place of its own."""
+        body = {**json.loads(self._first.body), "messages": call.messages}
+        return replace(self._first, body=json.dumps(body).encode())
 
     def whole(self, body: bytes) -> list[Chunk] | None:
         """A body of JSON is lines of JSON here."""

@@ -84,10 +84,18 @@ class RetryPolicy:
     Args:
         config: The numbers.
         random: Gives floats in [0, 1); ``random.Random(7).random`` makes the delays repeatable.
+        judge: Which errors are worth another request; None is ``is_retryable``.
     """
 
-    def __init__(self, config: RetryConfig, *, random: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self,
+        config: RetryConfig,
+        *,
+        random: Callable[[], float] | None = None,
+        judge: Callable[[StreamkitError], bool] | None = None,
+    ) -> None:
         self.config = config
+        self._judge = is_retryable if judge is None else judge
         self._random = Random().random if random is None else random
 
     def delay(self, error: StreamkitError, *, failures: int, total_left: float) -> float | None:
@@ -101,7 +109,7 @@ class RetryPolicy:
             failures: Requests that have failed so far, at least 1.
             total_left: Seconds left of the total clock; a wait that would use them up is refused.
         """
-        if failures > self.config.max_retries or not is_retryable(error):
+        if failures > self.config.max_retries or not self._judge(error):
             return None
         asked = _asked_for(error)
         if asked is not None and asked > self.config.max_retry_after:

@@ -25,6 +25,15 @@ class JoinSurrogates:
     def __init__(self) -> None:
         #: By channel, only where a half is held: the joiner, and the chunk the half came with.
         self._open: dict[Any, tuple[SurrogateJoiner, Chunk]] = {}
+        self._broken = False
+
+    def break_off(self) -> None:
+        """
+        The attempt broke, and another goes on: a half that is held counts if that brings the rest.
+
+        If it does not, it begins with the whole character, and the half is dropped.
+        """
+        self._broken = bool(self._open)
 
     def feed(self, chunks: list[Chunk]) -> list[Chunk]:
         """The same chunks, in order, with proper text."""
@@ -41,12 +50,15 @@ class JoinSurrogates:
                 out.append(chunk)
                 continue
             channel = (chunk.kind, chunk.metadata.get("index"))
+            if self._broken and not "\udc00" <= chunk.content[0] <= "\udfff":
+                self._open.pop(channel, None)
             joiner, _ = self._open.pop(channel, (SurrogateJoiner(), chunk))
             chunk.content = joiner.feed(chunk.content)
             if joiner.pending:
                 self._open[channel] = joiner, chunk
             if chunk.content or chunk.finish_reason or chunk.metadata.keys() - {"index"}:
                 out.append(chunk)
+        self._broken &= bool(self._open)
         return out
 
     def flush(self) -> list[Chunk]:

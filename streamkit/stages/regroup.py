@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamkit.chunk import Chunk
+from streamkit.chunk import Chunk, Seam
 from streamkit.errors import ConfigurationError
 from streamkit.number import is_number
 from streamkit.text import Segmenter
@@ -15,7 +15,15 @@ __all__ = ["DELTAS", "Regroup"]
 DELTAS = "deltas"
 
 #: Kinds after which text does not go on as if nothing had been.
-_ENDS = frozenset({"done", "retry", "gap"})
+_ENDS = frozenset({"done", "gap"})
+
+
+def _ends(chunk: Chunk) -> bool:
+    """Whether the text before it ends there; a seam that joins well may lie inside a word."""
+    if chunk.kind == "retry":
+        seam = chunk.metadata.get("seam")
+        return not (isinstance(seam, Seam) and seam.is_smooth)
+    return chunk.kind in _ENDS
 
 
 class Regroup:
@@ -29,10 +37,11 @@ class Regroup:
     >>> [chunk.content for chunk in stage.flush()]
     ['world']
 
-    A finish reason, ``done``, ``retry`` and ``gap`` bring what is held; all else overtakes it, and
-    so does text of a further choice. A delta that holds several units becomes several chunks, the
-    last of which is the delta itself, and has the finish reason. Its metadata goes there too, and
-    so does that of deltas which ended no unit; of a name that several carry, the last counts.
+    A finish reason, ``done``, ``gap`` and a ``retry`` whose text does not join bring what is held;
+    all else overtakes it, and so does text of a further choice. A delta that holds several units
+    becomes several chunks, the last of which is the delta itself, and has the finish reason. Its
+    metadata goes there too, and so does that of deltas which ended no unit; of a name that several
+    carry, the last counts.
 
     ``metadata["deltas"]`` tells pacing how many deltas a chunk stands for, where that is not one. A
     delta counts for the first unit that ends with it or after it, so the counts add up.
@@ -70,7 +79,7 @@ class Regroup:
             if chunk.kind == "text" and "choice" not in chunk.metadata:
                 self._text(chunk, now, out)
                 continue
-            if chunk.kind in _ENDS:
+            if _ends(chunk):
                 out += self.flush()
             out.append(chunk)
         return out

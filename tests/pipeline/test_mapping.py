@@ -21,6 +21,7 @@ from streamkit import (
     MetricsConfig,
     ProviderError,
     RateConfig,
+    RecoveryConfig,
     StreamOptions,
     Timeouts,
     wrap,
@@ -128,7 +129,8 @@ def test_the_flat_structure() -> None:
             "transform_chunk": change,
             "validate_chunk": check,
             "buffer_chunks": 5,
-            "stream_recovery": False,
+            "stream_recovery": True,
+            "recovery": {"strategy": "exact", "max_retries": 2},
             "timeout": 300_000,
         }
     )
@@ -138,6 +140,7 @@ def test_the_flat_structure() -> None:
         transform=change,
         validate=check,
         batch=BatchConfig(size=5, min_size=5, max_size=5, adaptive=False),
+        recovery=RecoveryConfig(strategy="exact", max_retries=2),
         timeout=Timeouts(total=300),
     )
 
@@ -185,7 +188,10 @@ def test_the_structures_may_be_mixed() -> None:
         ({"on_metrics": None}, "on_metrics", None),
         ({"on_error": None}, "on_error", None),
         ({"transform_chunk": None}, "transform", None),
-        ({"stream_recovery": None}, "retry", StreamOptions().retry),
+        ({"stream_recovery": None}, "recovery", None),
+        ({"stream_recovery": True}, "recovery", RecoveryConfig()),
+        ({"recovery": {"max_retries": 5}}, "recovery", RecoveryConfig(max_retries=5)),
+        ({"stream_recovery": False, "recovery": {"max_retries": 5}}, "recovery", None),
         ({"timeout": 500}, "timeout", Timeouts(total=0.5)),
         (
             {"buffer_chunks": 1},
@@ -319,10 +325,11 @@ BAD: list[tuple[Any, tuple[str, ...]]] = [
     # a part that is switched off is read all the same
     ({"optimization": {"streaming": {"enabled": False, "rate_limit": "x"}}}, ("rate_limit",)),
     # what does not exist yet
-    ({"stream_recovery": True}, ("stream_recovery is not available",)),
-    ({"recoveries": 5}, ("no key 'recoveries' (it has",)),
+    ({"stream_recovery": "yes"}, ("stream_recovery must be true or false, got 'yes'",)),
+    ({"recoveries": 5}, ("no key 'recoveries'; did you mean 'recovery'?",)),
     ({"buffer_chunks": None}, ("buffer_chunks must be a whole number, got None",)),
-    ({"recovery": {"strategy": "paragraph", "max_retries": 3}}, ("recovery is not available",)),
+    ({"recovery": {"strategy": "paragaph"}}, ("recovery.strategy", "did you mean 'paragraph'")),
+    ({"recovery": {"max_retries": 0}}, ("max_retries", "at least 1, got 0")),
     # two words for one thing
     ({"buffer_chunks": 2, "batch_config": {"size": 5}}, ("buffer_chunks and batch_config",)),
     ({"track_metrics": False, "metrics": {"enabled": True}}, ("track_metrics and metrics",)),

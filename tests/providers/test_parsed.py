@@ -13,14 +13,16 @@ from streamkit.pipeline.chain import Head
 from streamkit.pipeline.options import Limits
 from streamkit.providers.base import Endpoint
 from streamkit.providers.parsed import ByContent, Parsed, own_chunk
+from streamkit.request import Request
 
+FIRST = Request(url="http://x", headers={}, body=b"{}")
 EVENTS = b'\xef\xbb\xbf\n: hi\nevent: say\ndata: a\ndata: b\n\ndata: {"c": 1}\n\ndata: [DONE]\n\n'
 LINES = b'\n {"a": 1}\r\n\n[2]\n{"c": 3}'
 
 
 def read(body: bytes, parse: Callable[[str], Any] = str, *, cuts: tuple[int, ...] = ()) -> Any:
     """Head, chunks and what went wrong."""
-    head = Head(Parsed(Endpoint(provider="custom", base_url="http://x"), parse), Limits())
+    head = Head(Parsed(Endpoint(provider="custom", base_url="http://x"), parse, FIRST), Limits())
     chunks = []
     for begin, end in zip((0, *cuts), (*cuts, len(body)), strict=True):
         chunks += head.feed(body[begin:end])
@@ -73,7 +75,9 @@ def test_a_chunk_tells_the_finish_reason_the_model_and_the_end() -> None:
 
 def test_one_chunk_given_twice_is_two_chunks() -> None:
     same = Chunk("a", metadata={"k": 1})
-    provider = Parsed(Endpoint(provider="custom", base_url="http://x"), lambda data: (same, same))
+    provider = Parsed(
+        Endpoint(provider="custom", base_url="http://x"), lambda data: (same, same), FIRST
+    )
     one, two = provider.feed(("message", "x"))
     assert one is not two and one is not same and one.metadata is not two.metadata
 

@@ -1,0 +1,265 @@
+"""
+Carrying a broken answer on: who is asked for the rest, and where the new text joins the old.
+
+Three ways, tried in this order; a service that refuses one is asked in the next:
+
+    resumed    the service itself sends the rest of the same answer: nothing was lost or made anew
+    prefill    the model goes on with its own words, sent as its last message
+    asked      the model is shown its words and asked to go on (recovery/strategy.py)
+
+Where no text had come yet, only thinking or the beginning of a tool call, the request is simply
+sent again. Tool calls are never carried on half-way, except by ``resumed``: the model makes them
+anew, and those that had begun are struck from the record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from streamkit.chunk import Chunk, Seam
+from streamkit.errors import (
+    InvalidRequest,
+    ProviderError,
+    RecoveryFailed,
+    StreamkitError,
+    StreamTimeout,
+)
+from streamkit.recovery.recovery import RecoveryConfig, Strategy
+from streamkit.recovery.retry import RetryConfig, RetryPolicy, is_retryable
+from streamkit.recovery.splice import Joint, Known, Unsure
+
+__all__ = ["Carrier", "Carry", "Splice", "Way"]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """
+    How the rest of an answer is asked for.
+
+    Thread safety: **immutable**.
+
+    Args:
+        how: As in Seam; ``appended`` where the model is asked in words.
+        blanks: What the text ends with and the service is not shown.
+    """
+
+    how: str
+    blanks: str = ""
+
+
+class Carrier(Protocol):
+    """
+    A source that can be asked for the rest. Each method says what the next ``open()`` asks for.
+
+    Thread safety: **confined** to the reading thread.
+    """
+
+    def resume(self) -> bool:
+        """The rest of the very answer that broke; False where the service cannot."""
+        ...
+
+    def ask(self, text: str, strategy: Strategy) -> Way:
+        """
+        What follows ``text``; without text, the answer from its beginning.
+
+        Raises:
+            ConfigurationError: The service has no way to say that.
+        """
+        ...
+
+    def refuse(self) -> bool:
+        """The way in use was refused by the service; whether another one is left."""
+        ...
+
+
+class Splice:
+    """
+    A stage that knows the text of all attempts, and joins each new one to it.
+
+    Thread safety: **confined** to the reading thread.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._joint: Joint | Known | Unsure | None = None
+        self._seam: Seam | None = None
+        self._held = ""  # of an attempt that broke before its joint was certain
+
+    @property
+    def text(self) -> str:
+        """All text so far, what is held included."""
+        return "".join(self._parts) + self._held
+
+    def preload(self, text: str) -> None:
+        """Text that another stream had brought."""
+        self._parts.append(text)
+
+    def begin(self, seam: Seam, way: Way) -> None:
+        """Another attempt goes on after what came."""
+        if way.how == "resumed" and self._joint is not None:
+            return  # the joint that was not certain yet gets what it still needs
+        old, held = "".join(self._parts), self._held
+        if way.how != "appended":
+            self._joint = Known(way.how, way.blanks, held)
+        else:
+            self._joint = Unsure(old, held) if held else Joint(old)
+        self._held = ""
+        self._seam = replace(seam, at=len(old))
+
+    def give_up(self) -> None:
+        """No rest will come: an attempt that brought nothing to join leaves no seam."""
+        if not self._held:
+            self._joint = self._seam = None
+
+    def feed(self, chunks: list[Chunk]) -> list[Chunk]:
+        """See Stage."""
+        out: list[Chunk] = []
+        for chunk in chunks:
+            if self._joint is not None:
+                self._join(chunk, out)
+            elif chunk.kind == "text" and chunk.content:
+                self._parts.append(chunk.content)
+                out.append(chunk)
+            else:
+                out.append(chunk)
+        return out
+
+    def flush(self) -> list[Chunk]:
+        """See Stage."""
+        out: list[Chunk] = []
+        if self._joint is not None:
+            rest = self._joint.flush()
+            self._settle(out)
+            if rest:
+                self._parts.append(rest)
+                out.append(Chunk(rest))
+        return out
+
+    def _join(self, chunk: Chunk, out: list[Chunk]) -> None:
+        assert self._joint is not None
+        if chunk.kind == "text" and chunk.content:
+            self._held += chunk.content
+            chunk.content = self._joint.feed(chunk.content)
+            if self._joint.how is not None:
+                self._settle(out)
+                self._parts.append(chunk.content)
+            if not (chunk.content or chunk.metadata or chunk.finish_reason):
+                return
+        elif chunk.kind not in ("reasoning", "usage"):  # those do not wait for the text's seam
+            out += self.flush()
+        if chunk.finish_reason and self._joint is not None:
+            out += self.flush()
+        out.append(chunk)
+
+    def _settle(self, out: list[Chunk]) -> None:
+        """The joint is certain: say where it is, and what it is."""
+        assert self._joint is not None and self._seam is not None and self._joint.how is not None
+        seam = replace(self._seam, how=self._joint.how, trimmed=self._joint.trimmed)
+        out.append(Chunk(kind="retry", metadata={"seam": seam}))
+        self._joint, self._seam, self._held = None, None, ""
+
+
+class Broken(Protocol):
+    """What of a Tail is needed here."""
+
+    splice: Splice | None
+
+    def break_off(self, wall: float) -> list[Chunk]:
+        """The attempt broke: what its own stages held -> chunks to be shown."""
+        ...
+
+    @property
+    def begun_calls(self) -> int:
+        """How many tool calls have begun."""
+        ...
+
+
+class Carry:
+    """
+    Decides whether a broken answer is carried on, and prepares the request that does.
+
+    Thread safety: **confined** to the reading thread.
+
+    Args:
+        config: How often, and how the model is asked.
+        source: Is asked.
+        retry: Its back-off is kept here too; None is the usual one.
+        resumes: The stream begins with the rest of an answer that broke before.
+    """
+
+    def __init__(
+        self,
+        config: RecoveryConfig,
+        source: Carrier,
+        retry: RetryConfig | None,
+        *,
+        resumes: bool = False,
+    ) -> None:
+        self._config = config
+        self._source = source
+        back_off = replace(retry or RetryConfig(), max_retries=config.max_retries)
+        self._policy = RetryPolicy(back_off, judge=is_recoverable)
+        self.resumes = resumes
+        #: Requests made to carry on.
+        self.made = 0
+
+    def delay(self, error: StreamkitError, total_left: float) -> float | None:
+        """Seconds to wait before the rest is asked for; None where it is not."""
+        if isinstance(error, InvalidRequest) and self.made and self._source.refuse():
+            return 0.0
+        return self._policy.delay(error, failures=self.made + 1, total_left=total_left)
+
+    def prepare(
+        self, tail: Broken, attempt: int, error: StreamkitError | None, wall: float
+    ) -> list[Chunk]:
+        """
+        See to it that the next attempt brings the rest -> what the broken one had held.
+
+        Args:
+            tail: What came.
+            attempt: The number of the next attempt.
+            error: What the last one ended with; None where that was another stream.
+            wall: Epoch seconds.
+
+        Raises:
+            ConfigurationError: The service has no way to say that.
+        """
+        splice = tail.splice
+        assert splice is not None
+        self.made += 1
+        why = "" if error is None else f"{type(error).__name__}: {error}"
+        if error is not None and not isinstance(error, ProviderError) and self._source.resume():
+            splice.begin(Seam(attempt, 0, "", error=why), Way("resumed"))
+            return []
+        held = tail.break_off(wall)
+        way = self._source.ask(splice.text, self._config.strategy)
+        splice.begin(Seam(attempt, 0, "", abandoned=tail.begun_calls, error=why), way)
+        return held
+
+    def failed(self, error: StreamkitError) -> StreamkitError:
+        """What to raise in the end for what ended the last attempt."""
+        given_up = isinstance(error, ProviderError) or is_recoverable(error)
+        if not self.made or not given_up:
+            return error
+        failure = RecoveryFailed(
+            f"the answer broke and could not be carried on in {self.made} "
+            f"more request{'s' * (self.made > 1)}; the last one ended with: {error}",
+            stage=error.stage, status=error.status,
+            request_id=error.request_id, outcome=error.outcome,
+        )  # fmt: skip
+        failure.__cause__ = error
+        return failure
+
+
+def is_recoverable(error: StreamkitError) -> bool:
+    """
+    Whether the rest of a broken answer may be had: after the network, a clock, a cut, 5xx and 429.
+
+    Not after the ``total`` clock, which bounds all attempts together.
+    """
+    if isinstance(error, StreamTimeout):
+        return error.clock != "total"
+    if isinstance(error, ProviderError) and "retryable" not in vars(error):
+        return error.retryable or (error.status or 0) >= 500
+    return is_retryable(error)

@@ -1,0 +1,217 @@
+"""
+Joining the text of a new attempt to the old one, without duplicate or gap. Pure.
+
+A model that is asked to go on may first repeat the end of what it said, or begin all over. So the
+new text is held back for as long as it may still be a repetition, then what was repeated is left
+out. Which it was is never guessed at: ``how`` says what was seen, in the words of ``Seam``.
+
+    the new text ...                                          -> shown
+    repeats at least 20 characters, up to the old text's end  -> what follows them    overlap
+    begins as the old text began, then parts from it          -> all of it            diverged
+    repeats 60 or more of an earlier place, then parts        -> all of it            diverged
+    anything else                                             -> all of it            appended
+
+The longest repetition counts. In text that repeats itself (rules of dashes, rows of a table) more
+than one is possible, and no rule could tell which the model meant.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+__all__ = ["Joint", "Known", "Unsure"]
+
+#: A shorter repetition happens by itself; DESIGN.md section 3, "Recovery".
+LEAST = 20
+#: From an earlier place than the start only this much says that the model goes over it again:
+#: names and turns of phrase come back in good answers too. Chosen; not measured.
+RETOLD = 60
+#: How far back from its end the old text is searched; longer than paragraphs are.
+WINDOW = 16 * 1024
+#: Most places followed at once; only text that repeats itself has more than a few.
+PLACES = 256
+
+
+class Joint:
+    """
+    New text, delta by delta -> what of it goes on after the old text.
+
+    >>> joint = Joint("The river bends because the bank erodes")
+    >>> joint.feed("because the bank erodes"), joint.feed(" on one side.")
+    ('', ' on one side.')
+    >>> joint.how, joint.trimmed
+    ('overlap', 23)
+
+    Thread safety: **confined**.
+
+    Cost: each character of the new text is compared once with each place it may repeat.
+    """
+
+    def __init__(self, old: str) -> None:
+        self._old = old
+        self._held = ""
+        self._places: list[int] | None = None  # in the old text, where what is held may stand
+        self._whole: int | None = None  # the length of the longest repetition up to the end
+        self._longest = 0  # that was seen anywhere, and whether it began with the old text
+        self._began_anew = False
+        #: None while it cannot be told.
+        self.how: str | None = None
+        self.trimmed = 0
+
+    def feed(self, text: str) -> str:
+        """Take text, give what is certain to be new."""
+        if self.how is not None:
+            return text
+        before = len(self._held)
+        self._held += text
+        if self._places is None:
+            if len(self._held) < LEAST:
+                return "" if self._may_repeat() else self._decide()
+            self._places, before = self._find(self._held[:LEAST]), LEAST
+            self._longest = LEAST if self._places else 0
+        self._follow(before)
+        return "" if self._places else self._decide()
+
+    def flush(self) -> str:
+        """The end of the new text -> what was held, but for a repetition up to the old end."""
+        return "" if self.how is not None else self._decide()
+
+    def _may_repeat(self) -> bool:
+        old = self._old
+        return old.startswith(self._held) or old.find(self._held, max(0, len(old) - WINDOW)) >= 0
+
+    def _find(self, head: str) -> list[int]:
+        """Where the first characters of the new text stand in the old one, in order."""
+        old, places = self._old, []
+        if old.startswith(head):
+            places.append(0)
+        at = old.find(head, max(1, len(old) - WINDOW))
+        while at >= 0 and len(places) < PLACES:
+            places.append(at)
+            at = old.find(head, at + 1)
+        return places
+
+    def _follow(self, before: int) -> None:
+        """Keep the places where what came since still fits; note those that reached the end."""
+        old, held = self._old, self._held
+        assert self._places is not None
+        open_ones = []
+        for place in self._places:
+            length = len(old) - place
+            end = min(length, len(held))
+            if not old.startswith(held[before:end], place + before):
+                self._part(place, before)
+            elif end < length:
+                open_ones.append(place)
+            else:
+                self._whole = max(self._whole or 0, length)
+        self._places = open_ones
+
+    def _part(self, place: int, before: int) -> None:
+        self._longest = max(self._longest, before)
+        self._began_anew |= place == 0
+
+    def _decide(self) -> str:
+        held, self._held = self._held, ""
+        if self._places:  # the new text ended in the middle of what it repeated
+            self._longest = max(self._longest, len(held))
+            self._began_anew |= 0 in self._places
+        if self._whole is not None:
+            self.how, self.trimmed = "overlap", self._whole
+        elif (self._began_anew and self._longest >= LEAST) or self._longest >= RETOLD:
+            self.how = "diverged"
+        else:
+            self.how, self.trimmed = "appended", self._doubled(held)
+        return held[self.trimmed :]
+
+    def _doubled(self, held: str) -> int:
+        """A blank that both sides of the joint have stands there once (PROMISES.md P56)."""
+        old_end, new_start = self._old[-2:], held[:2]
+        single = old_end[-1:] == " " != old_end[:1] and new_start[:1] == " " != new_start[1:]
+        return int(single and not (old_end[:1].isspace() or new_start[1:].isspace()))
+
+
+class Known:
+    """
+    A Joint where nothing is repeated, because the service or the model went on with its own text.
+
+    Thread safety: **confined**.
+
+    Args:
+        how: The word for it.
+        blanks: What the old text ends with and the model was not shown: some services refuse it.
+            As far as the new text begins with that, it is left out.
+        held: Text that goes before the new one, and was not shown yet.
+    """
+
+    def __init__(self, how: str, blanks: str = "", held: str = "") -> None:
+        self.how: str | None = None if blanks or held else how
+        self.trimmed = 0
+        self._how = how
+        self._blanks = blanks
+        self._before = held
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """Take text, give what is certain to be new."""
+        if self.how is not None:
+            return text
+        self._held += text
+        if len(self._held) < len(self._blanks) and self._blanks.startswith(self._held):
+            return ""
+        return self.flush()
+
+    def flush(self) -> str:
+        """The end of the new text -> what was held."""
+        if self.how is not None:
+            return ""
+        self.how = self._how
+        held, self._held = self._held, ""
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(held, self._blanks, strict=False))
+        self.trimmed = sum(1 for _ in same)
+        return self._before + held[self.trimmed :]
+
+
+class Unsure:
+    """
+    A Joint after an attempt that broke before it could be told whether it repeated the old text.
+
+    What it had brought is shown unless the next attempt repeats the old text past it.
+
+    Thread safety: **confined**.
+
+    Args:
+        old: The text that was shown.
+        held: What the broken attempt had brought.
+    """
+
+    def __init__(self, old: str, held: str) -> None:
+        self._held = held
+        self._over_it = Joint(old)
+        self._after_it = Joint(old + held)
+        self._pieces = ["", ""]
+        self.how: str | None = None
+        self.trimmed = 0
+
+    def feed(self, text: str) -> str:
+        """Take text, give what is certain to be new."""
+        if self.how is not None:
+            return text
+        return self._decide(self._over_it.feed(text), self._after_it.feed(text))
+
+    def flush(self) -> str:
+        """The end of the new text -> what was held."""
+        if self.how is not None:
+            return ""
+        return self._decide(self._over_it.flush(), self._after_it.flush())
+
+    def _decide(self, over: str, after: str) -> str:
+        self._pieces = [self._pieces[0] + over, self._pieces[1] + after]
+        if self._over_it.how is None or self._after_it.how is None:
+            return ""
+        if self._over_it.how == "overlap":
+            self.how = "overlap"
+            self.trimmed = self._over_it.trimmed + len(self._held)
+            return self._pieces[0]
+        self.how, self.trimmed = self._after_it.how, self._after_it.trimmed
+        return self._held + self._pieces[1]

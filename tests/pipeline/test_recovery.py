@@ -1,0 +1,422 @@
+"""A broken answer is carried on: joined exactly where that can be, and every seam is reported."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from streamkit import (
+    AuthenticationError,
+    LimitExceeded,
+    Overloaded,
+    RateLimited,
+    RecoveryConfig,
+    RecoveryFailed,
+    RetryConfig,
+    Seam,
+    StreamInterrupted,
+    StreamTimeout,
+    TruncatedStream,
+)
+from streamkit.testing import (
+    Cut,
+    Done,
+    Error,
+    Fin,
+    Finish,
+    Gate,
+    Hang,
+    Ping,
+    Reasoning,
+    RecordedRequest,
+    Repeat,
+    Reset,
+    Status,
+    Step,
+    Text,
+    Tool,
+    Usage,
+)
+
+QUICK = RetryConfig(initial=0.001, cap=0.002)
+PIECES = (
+    "Rivers meander: ", "the outer ", "bank ", "erodes ", "fäster 😀 ", "than the inner.", "\n",
+    "\n", "Silt settles ", "where the water ", "is slow,", " so each bend ", "grows.\n\n",
+    "One day ", "the neck is ", "cut off.",
+)  # fmt: skip
+WHOLE = "".join(PIECES)
+BREAKS: dict[str, tuple[Step, ...]] = {
+    "reset": (Reset(),),
+    "fin": (Fin(),),
+    "no finish": (Cut(),),
+    "error event": (Error("busy", type="overloaded_error"),),
+}
+
+
+def said(request: RecordedRequest) -> str:
+    """The text that a request shows the model as its own so far, put together again."""
+    messages = request.json["messages"]
+    if messages[-1]["role"] == "assistant":
+        return str(messages[-1]["content"])
+    shown = next((m["content"] for m in messages if m["role"] == "assistant"), "")
+    quoted = messages[-1]["content"].partition("<<<")[2].partition(">>>")[0]
+    return shown + ("\n\n" if quoted else "") + quoted
+
+
+class Model:
+    """A provider that answers with WHOLE, breaks, and goes on from what it is shown."""
+
+    def __init__(self, cuts: list[int], how: tuple[Step, ...], repeat: int = 0) -> None:
+        self._cuts = iter(cuts)
+        self._how = how
+        self._repeat = repeat
+        self.shown: list[str] = []
+
+    def __call__(self, request: RecordedRequest) -> list[Step]:
+        start = 0
+        if len(request.json["messages"]) > 1:
+            self.shown.append(said(request))
+            assert WHOLE.startswith(self.shown[-1])
+            start = max(0, len(self.shown[-1]) - self._repeat)
+        end = next(self._cuts, len(WHOLE))
+        return [Text(pieces=pieces(start, end)), *(self._how if end < len(WHOLE) else ())]
+
+
+def pieces(start: int, end: int) -> tuple[str, ...]:
+    """WHOLE from one place to another, cut as PIECES are."""
+    found, at = [], 0
+    for piece in PIECES:
+        part = piece[max(0, start - at) : max(0, end - at)]
+        found += [part] if part else []
+        at += len(piece)
+    return tuple(found)
+
+
+EDGES = [len("".join(PIECES[:n])) for n in range(1, len(PIECES))]
+
+
+@pytest.fixture
+def ask(play: Any) -> Iterator[Callable[..., Any]]:
+    def opened(script: Any = None, *, scripts: Any = None, **keywords: Any) -> Any:
+        keywords.setdefault("retry", QUICK)
+        keywords.setdefault("recovery", True)
+        return play(script, scripts=scripts, **keywords)
+
+    yield opened
+
+
+@pytest.mark.parametrize("strategy", ["exact", "paragraph", "summarize"])
+@pytest.mark.parametrize("repeat", [0, 20, 57, 200], ids=lambda n: f"repeats {n}")
+def test_an_answer_cut_at_every_event_boundary_is_whole_again(
+    ask: Any, strategy: str, repeat: int
+) -> None:
+    for cut in EDGES:
+        if 0 < cut < repeat:
+            continue
+        model = Model([cut], (Reset(),), repeat)
+        answer = ask(model, recovery={"strategy": strategy})
+        assert "".join(answer) == WHOLE
+        result = answer.result()
+        (seam,) = result.recoveries
+        assert (seam.at, seam.attempt, seam.trimmed) == (cut, 2, repeat)
+        assert seam.how == ("overlap" if repeat else "appended")
+        assert seam.error.startswith("StreamInterrupted: ")
+        assert result.text == WHOLE and result.outcome == "completed"
+        assert model.shown == [WHOLE[:cut]]
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_every_kind_of_break_is_carried_on_in_every_mode(ask: Any, how: str, mode: str) -> None:
+    answer = ask(Model([30, 70, 110], BREAKS[how]), mode=mode)
+    assert "".join(answer) == WHOLE
+    assert [seam.at for seam in answer.result().recoveries] == [30, 70, 110]
+    assert [made.error is None for made in answer.result().attempts] == [False] * 3 + [True]
+
+
+@pytest.mark.parametrize("steps", [(Hang(),), (Repeat([Ping(), Gate()]),)], ids=["wire", "content"])
+def test_a_stall_is_carried_on(ask: Any, steps: tuple[Step, ...], mode: str) -> None:
+    answer = ask(Model([30], steps), mode=mode, timeout={"content": 0.05, "wire": 5.0})
+    assert "".join(answer) == WHOLE
+    assert answer.result().recoveries[0].error.startswith("StreamTimeout: ")
+
+
+def test_a_text_may_be_cut_in_the_middle_of_everything(ask: Any, mode: str) -> None:
+    for cut in range(1, len(WHOLE)):
+        answer = ask(Model([cut, cut + 1], (Reset(),)), mode=mode)
+        assert "".join(answer) == WHOLE, cut
+        answer.close()
+
+
+def test_the_seam_is_a_chunk_that_stands_where_it_is(ask: Any, mode: str) -> None:
+    answer = ask(Model([30], (Reset(),)), mode=mode)
+    before, seams, after = "", [], ""
+    for chunk in answer.chunks():
+        if chunk.kind == "retry":
+            seams.append(chunk.metadata["seam"])
+        elif seams:
+            after += chunk.content
+        else:
+            before += chunk.content
+    assert (before, after) == (WHOLE[:30], WHOLE[30:])
+    assert seams == list(answer.result().recoveries)
+    assert isinstance(seams[0], Seam)
+
+
+def test_units_are_not_torn_at_a_seam(ask: Any, mode: str) -> None:
+    whole = list(ask([Text(pieces=PIECES)], units="sentence", mode=mode))
+    for cut in (5, 30, 61, 80):
+        assert list(ask(Model([cut], (Reset(),)), units="sentence", mode=mode)) == whole
+
+
+def test_what_a_unit_holds_comes_out_when_recovery_fails(ask: Any, mode: str) -> None:
+    answer = ask([Text("One sentence. And half"), Reset()], units="sentence", mode=mode)
+    got: list[str] = []
+    with pytest.raises(RecoveryFailed):
+        for text in answer:
+            got.append(text)
+    assert got[0] == "One sentence. "
+    assert "".join(got).startswith("One sentence. And half")
+
+
+def test_a_model_that_diverges_goes_on_after_a_seam_that_says_so(ask: Any) -> None:
+    other = WHOLE[:25] + " for no reason at all."
+    answer = ask(scripts=[[Text(WHOLE[:60]), Reset()], [Text(other)]], units="sentence")
+    assert "".join(answer) == WHOLE[:60] + other
+    assert [seam.how for seam in answer.result().recoveries] == ["diverged"]
+
+
+def test_a_character_cut_in_half_is_joined_or_begun_again(ask: Any) -> None:
+    for rest in ("\ude00 fine", "\U0001f600 fine"):
+        first = [Text(pieces=("So ", "\ud83d")), Reset()]
+        answer = ask(scripts=[first, [Text(pieces=(rest[0], rest[1:]))]])
+        assert "".join(answer) == "So \U0001f600 fine"
+
+
+def test_a_stop_string_is_found_across_the_seam(ask: Any) -> None:
+    scripts = [[Text("one two ST"), Reset()], [Text("OP three")]]
+    answer = ask(scripts=scripts, stop_when="STOP")
+    assert "".join(answer) == "one two "
+    assert answer.result().outcome == "stopped"
+
+
+def test_thinking_alone_is_asked_for_again(ask: Any) -> None:
+    first = [Reasoning("Let me see"), Reset()]
+    answer = ask(scripts=[first, [Reasoning("Let me see"), Text("Yes.")]], dialect="anthropic")
+    assert "".join(answer) == "Yes."
+    result = answer.result()
+    assert [seam.how for seam in result.recoveries] == ["again"]
+    assert len({request.body for request in answer_requests(ask, answer)}) == 1
+
+
+def answer_requests(ask: Any, answer: Any) -> list[RecordedRequest]:
+    server = ask.__closure__[0].cell_contents.server
+    return list(server.requests)
+
+
+def test_a_tool_call_that_was_cut_is_made_anew(ask: Any, mode: str) -> None:
+    call = Tool("weather", '{"city": "Paris"}', size=4)
+    cut = Tool("weather", '{"city": "Pa', size=4)
+    answer = ask(scripts=[[Text("I look."), cut, Reset()], [call]], mode=mode)
+    kinds = [chunk.kind for chunk in answer.chunks()]
+    result = answer.result()
+    assert result.text == "I look."
+    assert [c.parsed for c in result.tool_calls] == [{"city": "Paris"}]
+    assert result.outcome == "tool_calls"
+    assert result.recoveries[0].abandoned == 1
+    assert kinds.index("retry") < len(kinds) - 1 - kinds[::-1].index("tool_call")
+
+
+def test_a_cut_tool_call_stays_known_when_nothing_more_comes(ask: Any) -> None:
+    cut = Tool("weather", '{"city": "Pa', size=4)
+    answer = ask(scripts=[[cut, Reset()], Status(401)])
+    with pytest.raises(RecoveryFailed):
+        answer.result()
+    assert answer.partial.tool_calls[0].arguments == '{"city": "Pa'
+
+
+def test_usage_of_all_attempts_is_summed(ask: Any) -> None:
+    used = Usage(7, 5)
+    scripts = [[Text(WHOLE[:30]), used, Reset()], [Text(WHOLE[30:]), used]]
+    result = ask(scripts=scripts, dialect="anthropic").result()
+    assert result.text == WHOLE
+    assert result.usage.input_tokens == 14
+    assert result.usage.output_tokens is not None and result.usage.output_tokens > 5
+
+
+# -- when it cannot be
+
+
+def test_attempts_used_up_raise_recovery_failed_with_everything(ask: Any, mode: str) -> None:
+    answer = ask(Model([20, 40, 60, 80], (Reset(),)), mode=mode)
+    got = ""
+    with pytest.raises(RecoveryFailed) as caught:
+        for text in answer:
+            got += text
+    error = caught.value
+    assert got == WHOLE[:80] == error.partial.text  # type: ignore[union-attr]
+    assert len(error.attempts) == 4
+    assert isinstance(error.__cause__, StreamInterrupted)
+    assert [seam.at for seam in error.partial.recoveries] == [20, 40, 60]  # type: ignore[union-attr]
+    assert "in 3 more requests" in str(error)
+    assert answer.outcome == "transport_error"
+    assert answer.result is not None
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_service_that_is_busy_when_asked_for_the_rest_is_asked_again(
+    ask: Any, times: int
+) -> None:
+    busy = [Status(503), Status(429, headers={"retry-after": "0"})][:times]
+    answer = ask(scripts=[[Text(WHOLE[:30]), Reset()], *busy, [Text(WHOLE[30:])]])
+    assert answer.result().text == WHOLE
+    errors = [type(made.error) for made in answer.result().attempts]
+    assert errors == [StreamInterrupted, *[Overloaded, RateLimited][:times], type(None)]
+
+
+def test_a_key_that_is_refused_meanwhile_ends_it(ask: Any) -> None:
+    answer = ask(scripts=[[Text(WHOLE[:30]), Reset()], Status(401)])
+    with pytest.raises(RecoveryFailed) as caught:
+        answer.result()
+    assert isinstance(caught.value.__cause__, AuthenticationError)
+    assert caught.value.partial.text == WHOLE[:30]  # type: ignore[union-attr]
+    assert answer.outcome == "provider_error"
+    assert len(caught.value.attempts) == 2
+
+
+@pytest.mark.parametrize(
+    ("steps", "kind"),
+    [
+        ((Error("bad", type="invalid_request_error"),), "InvalidRequest"),
+        ((Text("x", size=1), Finish("length")), None),
+    ],
+    ids=["a refusal", "length"],
+)
+def test_what_is_no_break_is_not_carried_on(ask: Any, steps: Any, kind: str | None) -> None:
+    answer = ask(scripts=[[Text(WHOLE[:30]), *steps], [Text("never")]])
+    error = None
+    try:
+        answer.result()
+    except Exception as raised:
+        error = raised
+    assert (None if error is None else type(error).__name__) == kind
+    assert len(answer.partial.attempts) == 1 and answer.partial.recoveries == ()
+
+
+def test_the_total_clock_ends_recovery_too(ask: Any) -> None:
+    answer = ask([Text("Hi"), Hang()], timeout={"content": 0.03, "total": 0.3})
+    with pytest.raises((StreamTimeout, RecoveryFailed)):
+        answer.result()
+    assert answer.partial.text.startswith("Hi")
+
+
+def test_limits_are_not_gone_around(ask: Any) -> None:
+    from streamkit import Limits, StreamOptions
+
+    options = StreamOptions(
+        limits=Limits(answer=100), retry=QUICK, recovery=RecoveryConfig(strategy="exact")
+    )
+    answer = ask(Model([60], (Reset(),)), options=options)
+    with pytest.raises(LimitExceeded):
+        answer.result()
+
+
+def test_without_recovery_a_broken_answer_raises_as_before(ask: Any, mode: str) -> None:
+    answer = ask([Text("Hi"), Cut()], recovery=None, mode=mode)
+    with pytest.raises(TruncatedStream):
+        answer.result()
+
+
+def test_before_the_first_content_it_is_a_retry_and_no_recovery(ask: Any) -> None:
+    answer = ask(scripts=[[Reset()], [Text(WHOLE)]])
+    assert answer.result().text == WHOLE
+    assert answer.result().recoveries == ()
+
+
+def test_on_retry_is_told_of_each_broken_attempt(ask: Any) -> None:
+    told: list[int] = []
+    answer = ask(Model([20, 40], (Reset(),)), on_retry=lambda attempt: told.append(attempt.number))
+    assert answer.result().text == WHOLE
+    assert told == [1, 2]
+    assert answer.metrics.retries == 2
+
+
+def test_cancel_ends_the_wait_for_the_next_attempt(
+    ask: Any, run_in_thread: Any, until: Any, threaded: str
+) -> None:
+    answer = ask([Text("Hi"), Reset()], retry={"initial": 60.0, "cap": 60.0}, mode=threaded)
+    task = run_in_thread(lambda: "".join(answer))
+    until(lambda: len(answer.partial.attempts) == 1 and answer.partial.attempts[0].error)
+    answer.cancel()
+    assert task.result(5) == "Hi"
+    assert answer.outcome == "cancelled"
+
+
+def test_what_is_due_meanwhile_is_shown_during_the_wait(ask: Any, threaded: str) -> None:
+    answer = ask(
+        [Text("Hello wor"), Reset()], units="sentence", max_wait=0.02, mode=threaded,
+        retry={"initial": 30.0, "cap": 30.0},
+    )  # fmt: skip
+    assert next(iter(answer)) == "Hello wor"
+    answer.cancel()
+
+
+# -- prefill, and a service that refuses it
+
+
+@pytest.mark.parametrize("cut", [15, 16, 62, 63, 64])
+def test_a_prefill_goes_on_with_the_models_own_words(ask: Any, cut: int) -> None:
+    model = Model([cut], (Reset(),))
+    model_text = WHOLE[:cut]
+
+    def script(request: RecordedRequest) -> list[Step]:
+        steps = model(request)
+        if model.shown and model.shown[-1] != model_text:  # blanks at the end are not sent
+            assert model.shown[-1] == model_text.rstrip()
+        return steps
+
+    answer = ask(script, dialect="anthropic")
+    assert "".join(answer) == WHOLE
+    assert answer.result().recoveries[0].how == "prefill"
+
+
+def test_a_service_that_refuses_a_prefill_is_asked_in_words(ask: Any) -> None:
+    def script(request: RecordedRequest) -> Any:
+        messages = request.json["messages"]
+        if len(messages) == 1:
+            return [Text(WHOLE[:30]), Reset()]
+        if messages[-1]["role"] == "assistant":
+            return Status(400)
+        return [Text(WHOLE[30:])]
+
+    answer = ask(script, dialect="anthropic")
+    assert "".join(answer) == WHOLE
+    assert [seam.how for seam in answer.result().recoveries] == ["appended"]
+    assert [made.status for made in answer.result().attempts] == [200, 400, 200]
+
+
+def test_the_coordinator_carries_on_with_the_users_own_request(play: Any) -> None:
+    from streamkit import StreamingCoordinator
+
+    server = play.serve(Model([30], (Reset(),)))
+    got: list[str] = []
+    with StreamingCoordinator() as coordinator:
+        result = coordinator.simple_stream(
+            server.base_url() + "/chat/completions",
+            {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]},
+            {},
+            lambda chunk: got.append(chunk.content),
+            parse_chunk=lambda data: json.loads(data)["choices"][0]["delta"].get("content"),
+            stream_recovery=True,
+            retry=QUICK,
+        )
+    assert result.text == "".join(got) == WHOLE
+    assert len(server.requests) == 2 and server.requests[1].json["model"] == "m"
+
+
+def test_a_quiet_end_of_the_rest_still_tells_the_seam(ask: Any) -> None:
+    answer = ask(scripts=[[Text(WHOLE), Reset()], [Finish(), Done()]])
+    assert "".join(answer) == WHOLE
+    assert [seam.at for seam in answer.result().recoveries] == [len(WHOLE)]
