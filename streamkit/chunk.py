@@ -251,7 +251,8 @@ class Seam:
         trimmed: How many characters of the new text were taken out.
         abandoned: Tool calls that had begun in the broken answer, and count no more: the model
             makes its calls anew.
-        error: What had ended the attempt before, as ``Class: message``.
+        error: What had ended the attempt before, as ``Class: message``; None where that is not
+            told.
     """
 
     attempt: int
@@ -259,7 +260,7 @@ class Seam:
     how: str
     trimmed: int = 0
     abandoned: int = 0
-    error: str = ""
+    error: str | None = None
 
     @property
     def is_smooth(self) -> bool:

@@ -228,7 +228,7 @@ class Carry:
         splice = tail.splice
         assert splice is not None
         self.made += 1
-        why = "" if error is None else f"{type(error).__name__}: {error}"
+        why = None if error is None else f"{type(error).__name__}: {error}"
         if error is not None and not isinstance(error, ProviderError) and self._source.resume():
             splice.begin(Seam(attempt, 0, "", error=why), Way("resumed"))
             return []

@@ -9,26 +9,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from math import isfinite
 from types import NoneType
 from typing import Any
 
-from streamkit.chunk import Chunk
+from streamkit.chunk import Chunk, Seam
 from streamkit.errors import (
     AuthenticationError,
     ChunkRejected,
     ConfigurationError,
     ContentBlocked,
+    Expired,
+    Gap,
     LimitExceeded,
     Overloaded,
+    ProducerLost,
     ProviderError,
     RateLimited,
+    RecoveryFailed,
     StreamInterrupted,
     StreamkitError,
     StreamTimeout,
     TransportError,
     TruncatedStream,
+    UnknownStream,
 )
 
 __all__ = ["present_chunk", "present_error", "to_json"]
@@ -44,6 +49,11 @@ _SENTENCES: tuple[tuple[type[BaseException], str, str], ...] = (
     (StreamTimeout, "timeout", "the model service took too long to answer"),
     (TruncatedStream, "truncated", "the answer broke off"),
     (StreamInterrupted, "transport_error", "the answer broke off"),
+    (RecoveryFailed, "truncated", "the answer broke off"),
+    (ProducerLost, "truncated", "the answer broke off"),
+    (Expired, "expired", "the answer is not kept any more"),
+    (Gap, "expired", "the answer is not kept any more"),
+    (UnknownStream, "unknown", "there is no such answer"),
     (TransportError, "transport_error", "the model service could not be reached"),
     (ChunkRejected, "rejected", "the answer was rejected"),
     (LimitExceeded, "failed", "the answer is too long"),
@@ -56,6 +66,7 @@ _SHOWN: Mapping[str, tuple[str, ...]] = {
     "citation": ("citation",),
     "usage": ("usage",),
     "gap": ("dropped",),
+    "retry": ("seam",),
     "done": ("outcome",),
 }
 
@@ -150,6 +161,8 @@ def _is_finite(value: object) -> bool:
 
 def _plain(value: Any) -> Any:
     """Dataclasses (Usage) as objects, without the fields of which nothing is known."""
+    if isinstance(value, Seam):
+        value = replace(value, error=None)  # what broke is the server's business
     if is_dataclass(value) and not isinstance(value, type):
         return {name: item for name, item in asdict(value).items() if item is not None}
     return dict(value) if isinstance(value, Mapping) else value

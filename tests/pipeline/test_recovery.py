@@ -123,7 +123,7 @@ def test_an_answer_cut_at_every_event_boundary_is_whole_again(
         (seam,) = result.recoveries
         assert (seam.at, seam.attempt, seam.trimmed) == (cut, 2, repeat)
         assert seam.how == ("overlap" if repeat else "appended")
-        assert seam.error.startswith("StreamInterrupted: ")
+        assert seam.error is not None and seam.error.startswith("StreamInterrupted: ")
         assert result.text == WHOLE and result.outcome == "completed"
         assert model.shown == [WHOLE[:cut]]
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from streamkit import errors
-from streamkit.chunk import Chunk, Kind, Usage
+from streamkit.chunk import Chunk, Kind, Seam, Usage
 from streamkit.wire.present import present_chunk, present_error, to_json
 
 SECRET = "sk-test-0123456789"
@@ -65,3 +65,11 @@ def test_what_is_not_json_is_named_with_its_place_and_not_quoted() -> None:
     ):
         with pytest.raises(errors.ConfigurationError, match=f"not JSON: {message}$"):
             to_json(value)
+
+
+def test_a_seam_is_shown_without_what_broke() -> None:
+    seam = Seam(2, 30, "overlap", trimmed=25, error="StreamInterrupted: 10.0.0.7 broke off")
+    assert present_chunk(Chunk(kind="retry", metadata={"seam": seam})) == {
+        "kind": "retry",
+        "seam": {"attempt": 2, "at": 30, "how": "overlap", "trimmed": 25, "abandoned": 0},
+    }
