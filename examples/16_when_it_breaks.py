@@ -27,9 +27,8 @@ def main() -> None:
             print(text, end="", flush=True)
         print("\n")
         for seam in answer.result().recoveries:
-            broken = (seam.error or "").partition(":")[0]
-            print(f"request {seam.attempt} went on at character {seam.at} after a {broken}:", end=" ")
-            print(f"{seam.how}, {seam.trimmed} characters left out")
+            print(f"request {seam.attempt} went on at character {seam.at}, {seam.how}", end="")
+            print(f" ({seam.trimmed} characters left out), after {(seam.error or '')[:40]}")
 
     with LocalProvider([Text("It will never be fin"), Reset()]) as server:
         url = server.base_url()
