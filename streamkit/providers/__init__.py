@@ -4,7 +4,7 @@ Providers: a call -> an HTTP request, wire events -> chunks, errors -> exception
 One file per dialect, one row per service in ``registry``. Dialects are imported when first used.
 """
 
-from streamkit.providers.base import Decoder, Endpoint, Provider
+from streamkit.providers.base import Decoder, Endpoint, Provider, Resume
 from streamkit.providers.failure import http_failure, request_id, stream_failure
 from streamkit.providers.finish import FinishClass, finish_class
 from streamkit.providers.registry import BUILTIN, Service, Target, register, resolve
@@ -15,6 +15,7 @@ __all__ = [
     "Endpoint",
     "FinishClass",
     "Provider",
+    "Resume",
     "Service",
     "Target",
     "finish_class",

@@ -21,6 +21,7 @@ from streamkit.providers.anthropic_messages import (
 from streamkit.providers.anthropic_reader import MessagesReader
 from streamkit.providers.build import build_request, check_lacks, without_none
 from streamkit.providers.dialect import parse_object
+from streamkit.providers.prefill import claude_goes_on
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import parse
 
@@ -82,6 +83,20 @@ class AnthropicMessages(MessagesReader):
         )
         headers = {"Accept": "text/event-stream", **self._auth()}
         return build_request(self.endpoint, "/v1/messages", headers, body, call)
+
+    @override
+    def prefill(self, call: Call, text: str) -> Call | None:
+        """
+        The call that makes the model go on with ``text``, sent without the blanks at its end, which
+        the API refuses.
+
+        None with thinking, which excludes it, and for Claude 4.6 and later, which refuse it.
+
+        Source: platform.claude.com, "Prefill Claude's response" and "Migration guide", 2026.
+        """
+        if not claude_goes_on(call.model, call.extra_body):
+            return None
+        return self._prefilled(call, text.rstrip())
 
     def feed(self, event: Event) -> list[Chunk]:
         """

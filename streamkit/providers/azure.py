@@ -111,14 +111,9 @@ class AzureResponses(_Azure, OpenAIResponses):
     """
 
     @override
-    def request(self, call: Call) -> Request:
-        """
-        ``POST`` to the responses of the resource; a deployment or Foundry has none of its own.
-
-        Raises:
-            ConfigurationError: As OpenAIResponses.request().
-        """
-        return replace(super().request(call), url=_address(self.endpoint, "/responses"))
+    def _url(self) -> str:
+        """The responses of the resource; a deployment or Foundry has none of its own."""
+        return _address(self.endpoint, "/responses")
 
 
 def _address(endpoint: Endpoint, operation: str, model: str = "") -> str:

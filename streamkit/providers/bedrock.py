@@ -27,6 +27,7 @@ from streamkit.providers.bedrock_messages import (
 from streamkit.providers.bedrock_reader import ConverseReader, payload_of
 from streamkit.providers.build import build_request, check_lacks, without_none
 from streamkit.providers.dialect import parse_object
+from streamkit.providers.prefill import claude_goes_on
 from streamkit.providers.shape import as_index, as_object
 from streamkit.request import Call, Request
 from streamkit.wire.eventstream import BinaryEvent, EventStreamDecoder
@@ -80,6 +81,18 @@ class BedrockConverse(ConverseReader):
         path = model_path(call.model) + "/converse-stream"
         headers = {"Accept": EVENT_STREAM, **self._auth()}
         return authorized(build_request(self.endpoint, path, headers, body, call), self.endpoint)
+
+    @override
+    def prefill(self, call: Call, text: str) -> Call | None:
+        """
+        The call that makes a model of Claude go on with ``text``, as AnthropicMessages.prefill().
+
+        What the models of others make of a last message of the assistant, AWS does not say.
+        """
+        options = (call.extra_body or {}).get("additionalModelRequestFields")
+        if "claude" not in call.model or not claude_goes_on(call.model, options):
+            return None
+        return self._prefilled(call, text.rstrip())
 
     def decoder(self, *, max_event: int) -> Decoder[BinaryEvent]:
         """AWS event-stream frames."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from streamkit.errors import ConfigurationError
@@ -17,6 +18,7 @@ __all__ = [
     "check_lacks",
     "check_text",
     "checked_headers",
+    "fetching",
     "merge_patch",
     "without_none",
 ]
@@ -45,6 +47,12 @@ def build_request(
         body=_encode(body, call.extra_body or {}),
         provider=endpoint.provider,
     )
+
+
+def fetching(request: Request, url: str) -> Request:
+    """``GET`` the URL with the headers of a request: its key, and what the user added."""
+    headers = {name: h for name, h in request.headers.items() if name.lower() != "content-type"}
+    return replace(request, method="GET", url=url, headers=headers, body=b"")
 
 
 def check_lacks(

@@ -19,7 +19,9 @@ A row of your own, for one process::
 From then on ``acme/model-name`` is a model. A package brings its row to all processes as an entry
 point of the group ``streamkit.providers``, whose name is the service's and whose value is the
 Service: ``acme = "acme_streams:SERVICE"``. A service with an accent of its own names a subclass of
-OpenAIChat as its dialect, as Mistral and Perplexity do.
+OpenAIChat as its dialect, as Mistral and Perplexity do. One that documents that a model goes on
+with a last message of its own says ``prefill="plain"``, or another form of prefill.py: a broken
+answer is then carried on that way.
 
 Sources: WIRE_FORMATS.md sections 2.1, 3 and 11; the services' own documentation.
 """
@@ -38,15 +40,18 @@ __all__ = ["COMPATIBLE", "GUESSED"]
 _PATHS = {"chat": CHAT, "responses": RESPONSES, "completions": COMPLETIONS}
 
 
-def _row(name: str, base_url: str, key_env: str, apis: str = "chat", **more: Any) -> Service:
+def _row(
+    name: str, base_url: str, key_env: str, apis: str = "chat", chat: str = CHAT, **more: Any
+) -> Service:
     """
     A service, by the variable that holds its key and the formats it speaks.
 
     A server on this machine asks for no key by default.
     """
+    paths = {**_PATHS, "chat": chat}
     return Service(
         name=name,
-        dialects={api: _PATHS[api] for api in apis.split()},
+        dialects={api: paths[api] for api in apis.split()},
         default_api="chat",
         base_url=base_url,
         key_env=(key_env,),
@@ -60,6 +65,7 @@ _ROWS = (
         "https://openrouter.ai/api/v1",
         "OPENROUTER_API_KEY",
         "chat responses completions",
+        prefill="unsure",
     ),
     _row(
         "groq",
@@ -68,8 +74,15 @@ _ROWS = (
         "chat responses",
         base_env=("GROQ_BASE_URL",),
         read_base=groq_url,
+        prefill="unsure",
     ),
-    _row("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY", "chat responses"),
+    _row(
+        "deepseek",
+        "https://api.deepseek.com",
+        "DEEPSEEK_API_KEY",
+        "chat responses",
+        prefill="beta-prefix",
+    ),
     _row("xai", "https://api.x.ai/v1", "XAI_API_KEY", "chat responses"),
     _row("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", "chat completions"),
     _row("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", "chat completions"),
@@ -80,9 +93,23 @@ _ROWS = (
         "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         "DASHSCOPE_API_KEY",
         base_env=("DASHSCOPE_BASE_URL",),
+        prefill="partial",
     ),
-    _row("vllm", "http://localhost:8000/v1", "VLLM_API_KEY", "chat responses completions"),
-    _row("llamacpp", "http://127.0.0.1:8080/v1", "LLAMA_API_KEY", "chat responses completions"),
+    _row(
+        "vllm",
+        "http://localhost:8000/v1",
+        "VLLM_API_KEY",
+        "chat responses completions",
+        prefill="continue",
+    ),
+    _row(
+        "llamacpp",
+        "http://127.0.0.1:8080/v1",
+        "LLAMA_API_KEY",
+        "chat responses completions",
+        chat="streamkit.providers.llamacpp:LlamaCppChat",
+        prefill="plain",
+    ),
     _row("lmstudio", "http://localhost:1234/v1", "LM_API_TOKEN", "chat responses completions"),
     _row(
         "ollama-openai",

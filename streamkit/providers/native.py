@@ -49,6 +49,7 @@ _ROWS = (
         key_env=("ANTHROPIC_API_KEY",),
         bearer_env=("ANTHROPIC_AUTH_TOKEN",),
         base_env=("ANTHROPIC_BASE_URL",),
+        prefill="plain",
     ),
     Service(
         name="gemini",
@@ -77,6 +78,7 @@ _ROWS = (
             "location": ("GOOGLE_CLOUD_LOCATION",),
         },
         build_base=vertex_url,
+        prefill="plain",
     ),
     Service(
         name="mistral",
@@ -84,6 +86,7 @@ _ROWS = (
         default_api="chat",
         base_url="https://api.mistral.ai/v1",
         key_env=("MISTRAL_API_KEY",),
+        prefill="prefix",
     ),
     Service(
         name="perplexity",
@@ -112,6 +115,7 @@ _ROWS = (
         param_env={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
         key_required=False,  # without one the AWS credentials sign
         build_base=bedrock_url,
+        prefill="plain",
     ),
     Service(
         name="ollama",
@@ -125,6 +129,7 @@ _ROWS = (
         base_env=("OLLAMA_HOST",),
         key_required=False,
         read_base=ollama_url,
+        prefill="plain",
     ),
 )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from typing_extensions import override
+
 from streamkit.chunk import Chunk
 from streamkit.errors import ConfigurationError
 from streamkit.providers.answered import Asked
@@ -57,6 +59,11 @@ class OllamaChat(Dialect):
             raise ConfigurationError("ollama has no tool_choice; give it fewer tools instead")
         messages = convert_messages(call.system, call.messages)
         return self._post("/api/chat", call, messages=messages, tools=call.tools)
+
+    @override
+    def prefill(self, call: Call, text: str) -> Call | None:
+        """The call that makes the model go on with ``text``, its last message."""
+        return self._prefilled(call, text)
 
     def decoder(self, *, max_event: int) -> Decoder[str]:
         """One JSON text per line."""

@@ -16,6 +16,7 @@ from streamkit.providers.build import check_lacks, without_none
 from streamkit.providers.fields import settle_fields
 from streamkit.providers.ollama import OllamaChat, split_parts
 from streamkit.providers.parts import check_messages
+from streamkit.providers.prefill import prompted
 from streamkit.request import Call, Request
 from streamkit.wire.jsontext import parse
 
@@ -44,6 +45,14 @@ class OllamaGenerate(OllamaChat):
         check_lacks("ollama generate", call, "tools", "tool_choice", instead="use api='chat'")
         fields = _fields(call)
         return self._post("/api/generate", call, **fields)
+
+    @override
+    def prefill(self, call: Call, text: str) -> Call | None:
+        """
+        The call whose prompt ends with ``text``, but only with ``raw``: else a template makes the
+        prompt a question, and what stands in it is not the model's own.
+        """
+        return prompted(call, text) if (call.extra_body or {}).get("raw") is True else None
 
     @override
     def feed(self, event: str) -> list[Chunk]:

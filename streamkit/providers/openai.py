@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typing_extensions import override
+
 from streamkit.chunk import Chunk
 from streamkit.providers.build import build_request, without_none
 from streamkit.providers.dialect import parse_object
@@ -61,6 +63,11 @@ class OpenAIChat(ChatReader):
         """
         headers = {"Accept": "text/event-stream", **self._auth()}
         return build_request(self.endpoint, self._path(call), headers, self._body(call), call)
+
+    @override
+    def prefill(self, call: Call, text: str) -> Call | None:
+        """The call that makes the model go on with ``text``, in the form of the service's row."""
+        return self._prefilled(call, text)
 
     def _path(self, call: Call) -> str:
         return "/chat/completions"

@@ -15,6 +15,7 @@ from streamkit.errors import ConfigurationError
 from streamkit.providers.build import check_lacks, without_none
 from streamkit.providers.fields import settle_fields
 from streamkit.providers.openai import OpenAIChat
+from streamkit.providers.prefill import prompted
 from streamkit.request import Call
 from streamkit.wire.jsontext import parse
 
@@ -68,6 +69,11 @@ class OpenAICompletions(OpenAIChat):
                 Chunk(text, 0, 0.0, False, None, {}, "text", None, self.model, self.response_id)
             ]
         return self._read(frame)
+
+    @override
+    def prefill(self, call: Call, text: str) -> Call | None:
+        """The call whose prompt ends with ``text``: all that a base model does is go on."""
+        return prompted(call, text)
 
     @override
     def _path(self, call: Call) -> str:

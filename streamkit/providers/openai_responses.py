@@ -7,11 +7,15 @@ say in openai_responses_reader.py.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from typing_extensions import override
 
 from streamkit.chunk import Chunk
-from streamkit.providers.base import Endpoint
-from streamkit.providers.build import build_request
+from streamkit.providers.base import Endpoint, Resume
+from streamkit.providers.build import build_request, fetching
 from streamkit.providers.dialect import parse_object
 from streamkit.providers.openai_responses_input import build_body
 from streamkit.providers.openai_responses_items import parts_of
@@ -63,7 +67,31 @@ class OpenAIResponses(ResponsesReader):
         """
         headers = {"Accept": "text/event-stream", **self._auth()}
         body = build_body(call, self.endpoint.provider)
-        return build_request(self.endpoint, "/responses", headers, body, call)
+        return replace(build_request(self.endpoint, "", headers, body, call), url=self._url())
+
+    @override
+    def resume(self, request: Request, received: int) -> Resume | None:
+        """
+        ``GET`` the response with ``?stream=true&starting_after=N``, N the last ``sequence_number``.
+
+        None unless the request asked for ``background`` (by ``extra_body``), without which the
+        service ends the answer with the connection; and once it has ended or failed. The service
+        keeps it for some ten minutes.
+
+        Source: developers.openai.com, "Background mode"; learn.microsoft.com, "Use the Azure OpenAI
+        Responses API".
+        """
+        id = self.response_id
+        if not id or not id.strip(".") or not self._numbered or not _goes_on_alone(request):
+            return None
+        if self.finished or self.failure is not None:
+            return None
+        path, _, query = self._url().partition("?")
+        query += "&" * bool(query) + f"stream=true&starting_after={max(self._numbered)}"
+        return Resume(fetching(request, f"{path}/{quote(id, safe='')}?{query}"), "event")
+
+    def _url(self) -> str:
+        return self.endpoint.base_url + "/responses"
 
     def feed(self, event: Event) -> list[Chunk]:
         """
@@ -131,3 +159,11 @@ class OpenAIResponses(ResponsesReader):
             return True
         self._numbered = None
         return False
+
+
+def _goes_on_alone(request: Request) -> bool:
+    """Whether the service makes the answer with nobody there; one that resumes asks for such."""
+    if request.method == "GET":
+        return True
+    body = parse_object(request.body) or {}
+    return body.get("background") is True and body.get("store") is not False

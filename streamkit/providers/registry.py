@@ -129,7 +129,12 @@ def resolve(
     return Target(
         service=service,
         endpoint=Endpoint(
-            provider=service.name, base_url=base, api_key=key, headers=extra, params=params
+            provider=service.name,
+            base_url=base,
+            api_key=key,
+            headers=extra,
+            params=params,
+            prefill=service.prefill,
         ),
         model=name,
         dialect=_dialect(service, api),

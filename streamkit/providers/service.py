@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from streamkit.errors import ConfigurationError
+from streamkit.providers.prefill import FORMS
 
 __all__ = ["CHAT", "Service"]
 
@@ -41,6 +42,8 @@ class Service:
         build_base: Makes the base URL of the parameters, where neither the user nor a base_env
             variable gives one; it raises ConfigurationError naming what it lacks.
         stages: Stages of ``streamkit.stages.STAGES`` that each answer goes through.
+        prefill: The form of ``prefill.FORMS`` in which its chat API is documented to go on with an
+            answer that broke off; None where it is not.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Service:
     param_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     build_base: Callable[[Mapping[str, str]], str] | None = None
     stages: tuple[str, ...] = ()
+    prefill: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -70,3 +74,5 @@ class Service:
             raise ConfigurationError(
                 f"default_api must be one of the dialects, got {self.default_api!r}"
             )
+        if self.prefill is not None and self.prefill not in FORMS:
+            raise ConfigurationError(f"prefill must be one of {[*FORMS]}, got {self.prefill!r}")

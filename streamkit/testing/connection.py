@@ -16,20 +16,21 @@ from dataclasses import replace
 from typing import Any
 
 from streamkit.testing.delivery import Status
-from streamkit.testing.dialects import Asked, dialect_for
+from streamkit.testing.dialects import Asked, OpenAI, dialect_for
 from streamkit.testing.link import Gone, Link
 from streamkit.testing.listing import listing
 from streamkit.testing.plan import Plan, plan
 from streamkit.testing.record import Fields, Journal, RecordedRequest
 from streamkit.testing.render import Unframed, render
 from streamkit.testing.reply import Reply
-from streamkit.testing.script import Cut, Fin, Gate, Hang, NextRequest, Pause, Reset, Step
+from streamkit.testing.resume import Kept, Unsent, name_of, wanted
+from streamkit.testing.script import BREAKS, Cut, Fin, Gate, Hang, NextRequest, Pause, Reset, Step
 
 __all__ = ["Connection"]
 
 #: The head of a request may be so long. Chosen; not measured.
 MAX_HEAD = 1 << 20
-_ENDS = (Fin, Reset, Hang, Cut)
+_UNKNOWN = plan([Status(404, message="no answer is kept under that name")])
 
 
 class _Over(Exception):
@@ -89,16 +90,18 @@ class Connection:
         while keep:
             request = self._read_request()
             self._seen.append(request)
-            if first is None:
-                chosen = self._journal.take(request)(request)
-            else:
+            rest = wanted(request)
+            if first is not None:
                 self._journal.add(request)
-                chosen, first = first, None
-            keep = self._answer(request, chosen)
+                keep, first = self._answer(request, first), None
+            elif rest is not None:
+                keep = self._take_up(request, *rest)
+            else:
+                keep = self._answer(request, self._journal.take(request)(request))
         self._link.finish()
 
     def _on_accept(self, chosen: Plan) -> None:
-        if isinstance(chosen.on_accept[-1], _ENDS):
+        if isinstance(chosen.on_accept[-1], BREAKS):
             record = RecordedRequest("", "", Fields(), b"", self._number)
             self._journal.add(record)
             self._seen.append(record)
@@ -113,9 +116,35 @@ class Connection:
         if kind is None and chosen.speaks:
             chosen = _without_dialect(request, chosen, models)
         reply = Reply(self._link, request, chosen, dialect, known=kind is not None)
+        steps = reply.steps()
+        name = name_of(request, asked)
+        if name is not None and chosen.status is None:
+            kept = Kept(chosen, dialect.again())
+            self._journal.keep(name, kept)
+            steps = kept.play(steps)
+        return self._reply(request, chosen, reply, steps)
+
+    def _take_up(self, request: RecordedRequest, name: str, unsent: Unsent) -> bool:
+        """Play what is left of an answer; whether the connection goes on."""
+        kept = self._journal.take_up(request, name) or _UNKNOWN
+        if isinstance(kept, Plan):
+            chosen, dialect = kept, OpenAI(Asked({}, request.path, request.number), None)
+            reply = Reply(self._link, request, chosen, dialect, known=False)
+            return self._reply(request, chosen, reply, reply.steps())
+        chosen = kept.rest
+        reply = Reply(self._link, request, chosen, kept.writer.again(), known=True)
+        return self._reply(request, chosen, reply, kept.play(reply.steps(), unsent))
+
+    def _reply(
+        self,
+        request: RecordedRequest,
+        chosen: Plan,
+        reply: Reply,
+        steps: Iterable[bytes | Step],
+    ) -> bool:
         self._play(render(chosen.before, None), reply.send)
         reply.send_head()
-        ended = self._play(reply.steps(), reply.write, reply.send)
+        ended = self._play(steps, reply.write, reply.send)
         reply.end(complete=not ended)
         self._journal.finished(request)
         if reply.keep:

@@ -21,7 +21,7 @@ from streamkit.testing.delivery import (
     Whole,
     Wire,
 )
-from streamkit.testing.script import CONTROLS, Cut, Fin, Hang, Raw, Repeat, Reset, Step
+from streamkit.testing.script import BREAKS, CONTROLS, Raw, Repeat, Step
 from streamkit.testing.speech import (
     Citation,
     Data,
@@ -34,14 +34,14 @@ from streamkit.testing.speech import (
     Usage,
 )
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "ending", "plan"]
 
 #: Steps that only a dialect can put on the wire.
 SPEECH = (Text, Tool, Citation, Finish, Done, Error, Data, Ping)
 #: A script that has one of these says something, and so gets the usual ending.
 CONTENT = (Text, Tool, Citation, Usage)
 #: A script that ends with one of these has its ending.
-ENDINGS = (Done, Error, Cut, Fin, Reset, Hang)
+ENDINGS = (Done, Error, *BREAKS)
 #: Steps that say something of the whole answer and have no place in the body.
 AROUND = (Around, Headers, Framing, Coding, Wire, Whole, Status)
 
@@ -87,7 +87,7 @@ def plan(script: Sequence[Step]) -> Plan:
     if made.framing == Framing("length") and any(_endless(step) for step in _walk(script)):
         raise ConfigurationError("framing 'length' needs a script that ends, got an endless Repeat")
     if all(header.status is None for header in made.headers):
-        body += _ending(body)
+        body += ending(body)
     return replace(made, body=tuple(body))
 
 
@@ -117,7 +117,7 @@ def _with(made: Plan, step: Step) -> Plan:
     return made
 
 
-def _ending(body: Sequence[Step]) -> list[Step]:
+def ending(body: Sequence[Step]) -> list[Step]:
     """Finish and Done, as far as they are missing and due."""
     steps = list(_walk(body))
     if not any(isinstance(step, (*CONTENT, Finish)) for step in steps):

@@ -50,6 +50,10 @@ class LocalProvider:
     names ``local``, unless the script is a Status or bytes of your own. Listens from construction
     to ``close()``.
 
+    An answer of the Responses API that was asked for with ``background``, or one of llama.cpp with
+    ``X-Conversation-Id``, can be taken up where it broke, in the service's own way: its script then
+    goes on behind the break. Such a request takes no script, unless the next is a Status.
+
     Thread safety: **shared**.
 
     Args:

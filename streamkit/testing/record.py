@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Condition
 from time import monotonic
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
 from streamkit.testing.plan import Plan, plan
 from streamkit.testing.script import Step
 from streamkit.testing.speech import Text
+
+if TYPE_CHECKING:
+    from streamkit.testing.resume import Kept
 
 __all__ = ["Answer", "Fields", "Journal", "RecordedRequest", "Script"]
 
@@ -142,22 +145,45 @@ class Journal:
         self.at_gate: deque[tuple[socket.socket, socket.socket]] = deque()
         self.stopping = False
         self._answers = [_prepared(answer) for answer in answers]
+        self._kept: dict[str, Kept] = {}
         self._next = 0
         self._releases = 0
 
     def claim_on_accept(self) -> Plan | None:
         """The next answer, but only if it begins when the connection is accepted."""
         with self.changed:
-            following = self._answers[min(self._next, len(self._answers) - 1)]
+            following = self._following_locked()
             if isinstance(following, _Fixed) and following.plan.on_accept:
                 self._claim_locked()
                 return following.plan
             return None
 
     def _claim_locked(self) -> Callable[[RecordedRequest], Plan]:
-        answer = self._answers[min(self._next, len(self._answers) - 1)]
+        answer = self._following_locked()
         self._next += 1
         return answer
+
+    def take_up(self, request: RecordedRequest, name: str) -> Kept | Plan | None:
+        """
+        Record a request for the rest of an answer, and give that answer; None if there is none.
+
+        A Status that comes next stands in its place.
+        """
+        with self.changed:
+            self._add_locked(request)
+            following = self._following_locked()
+            if isinstance(following, _Fixed) and following.plan.status is not None:
+                self._claim_locked()
+                return following.plan
+            return self._kept.get(name)
+
+    def keep(self, name: str, kept: Kept) -> None:
+        """Keep an answer for those that take it up; it replaces the one of that name."""
+        with self.changed:
+            self._kept[name] = kept
+
+    def _following_locked(self) -> Callable[[RecordedRequest], Plan]:
+        return self._answers[min(self._next, len(self._answers) - 1)]
 
     def add(self, request: RecordedRequest) -> None:
         """Record a request whose answer was claimed on accept."""

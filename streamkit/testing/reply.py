@@ -14,12 +14,9 @@ from streamkit.testing.link import Link
 from streamkit.testing.plan import Plan
 from streamkit.testing.record import RecordedRequest
 from streamkit.testing.render import render, render_whole
-from streamkit.testing.script import Cut, Fin, Hang, Reset, Step
+from streamkit.testing.script import BREAKS, Step
 
 __all__ = ["Reply"]
-
-#: A body whose length is counted beforehand is over at one of these.
-_ENDS = (Cut, Fin, Reset, Hang)
 
 
 class Reply:
@@ -130,7 +127,7 @@ class Reply:
         for step in rehearsal.steps():
             if type(step) is bytes:
                 total += sum(size for size, _ in rehearsal._body.pieces(step))
-            elif isinstance(step, _ENDS):
+            elif isinstance(step, BREAKS):
                 complete = False
                 break
         return total + sum(size for size, _ in rehearsal._body.end(complete=complete))

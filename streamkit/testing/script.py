@@ -137,8 +137,10 @@ class Repeat(Step):
             raise ConfigurationError("steps must hold at least one step, got none")
 
 
+#: What ends a connection, or at least its answer.
+BREAKS = (Hang, Cut, Fin, Reset)
 #: What no format changes, and the connection carries out.
-CONTROLS = (Pause, Gate, NextRequest, Hang, Cut, Fin, Reset)
+CONTROLS = (Pause, Gate, NextRequest, *BREAKS)
 
 
 def sliced(data: Any, size: int) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from streamkit.providers.azure import AzureChat, AzureResponses
 from streamkit.providers.base import Endpoint
 from streamkit.providers.registry import resolve
 from streamkit.request import Call, Message, Request, Secret
+from streamkit.wire.sse import Event
 
 ROOT = "https://res.openai.azure.com"
 FOUNDRY = "https://res.services.ai.azure.com/models"
@@ -205,3 +206,31 @@ def test_the_body_names_the_deployment_as_the_model() -> None:
 def test_responses_refuse_what_openai_refuses() -> None:
     with pytest.raises(ConfigurationError, match="responses has no seed"):
         request(AzureResponses, ROOT, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("base", "version", "expected"),
+    [
+        (ROOT, "", "/openai/v1/responses/resp_1?stream=true&starting_after=0"),
+        (
+            f"{ROOT}/openai/v1",
+            "preview",
+            "/openai/v1/responses/resp_1?api-version=preview&stream=true&starting_after=0",
+        ),
+    ],
+)
+def test_a_background_response_is_taken_up_where_it_was_made(
+    base: str, version: str, expected: str
+) -> None:
+    made = request(AzureResponses, base, version, extra_body={"background": True})
+    endpoint = Endpoint(
+        provider="azure", base_url=base, params={"api_version": version} if version else {}
+    )
+    dialect = AzureResponses(endpoint)
+    frame = {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1"}}
+    dialect.feed(Event("message", json.dumps(frame), "", None))
+    resume = dialect.resume(made, 0)
+    assert resume is not None
+    assert resume.request.url == ROOT + expected
+    assert resume.request.headers["api-key"] == KEY
+    assert KEY not in resume.request.url

@@ -15,6 +15,7 @@ from streamkit.providers.build import (
     build_request,
     check_lacks,
     checked_headers,
+    fetching,
     merge_patch,
 )
 from streamkit.request import Call, Message, Request, Secret
@@ -142,3 +143,15 @@ def test_what_an_api_has_not_is_refused_with_what_to_do_instead() -> None:
         check_lacks("some api", call, "system", "seed")
     with pytest.raises(ConfigurationError, match=r"^some api has no seed; use the other$"):
         check_lacks("some api", call, "seed", instead="use the other")
+
+
+def test_fetching_keeps_the_headers_that_are_not_about_the_body() -> None:
+    def sign(request: Request) -> dict[str, str]:
+        return {}
+
+    headers = {"Authorization": Secret("Bearer k"), "content-TYPE": "application/json", "X-A": "b"}
+    post = Request(url="http://h/a", headers=headers, body=b"{}", provider="p", sign=sign)
+    get = fetching(post, "http://h/b")
+    kept = {"Authorization": "Bearer k", "X-A": "b"}
+    assert get == Request(url="http://h/b", headers=kept, method="GET", provider="p", sign=sign)
+    assert isinstance(get.headers["Authorization"], Secret)

@@ -22,7 +22,7 @@ from streamkit.errors import (
 from streamkit.providers.base import Endpoint
 from streamkit.providers.calls import MAX_CALLS
 from streamkit.providers.openai_responses import OpenAIResponses
-from streamkit.request import Secret
+from streamkit.request import Call, Message, Request, Secret
 from streamkit.wire.sse import Event
 
 ENDPOINT = Endpoint(provider="openai", base_url="https://h/v1", api_key=Secret("sk-0123456789"))
@@ -731,3 +731,78 @@ def test_however_much_the_fragments_said_the_arguments_are_whole(
     fragments = [delta("function_call_arguments", piece, output_index=0) for piece in pieces]
     _, chunks = fed(added(0, **function()), *fragments[:told], done(0, **function(full)))
     assert [text for _, _, _, text in calls(chunks)] == [full]
+
+
+# Taking a background response up where it broke.
+
+
+def background(**body: Any) -> Request:
+    call = Call(
+        model="m",
+        messages=(Message.user("Hi"),),
+        extra_body={"background": True, **body},
+        extra_headers={"X-Other": "kept"},
+    )
+    return OpenAIResponses(ENDPOINT).request(call)
+
+
+def reading(*frames: Any) -> OpenAIResponses:
+    dialect = OpenAIResponses(ENDPOINT)
+    for frame in frames:
+        dialect.feed(event(frame))
+    return dialect
+
+
+CREATED = of("created", response={"id": "resp_1", "model": "m"}, sequence_number=0)
+SECOND = delta("output_text", "x", sequence_number=5)
+
+
+def test_a_background_response_is_asked_for_what_follows_the_last_number() -> None:
+    resume = reading(CREATED, SECOND).resume(background(), 999)
+    assert resume is not None
+    asked = resume.request
+    assert (resume.by, asked.method, asked.body) == ("event", "GET", b"")
+    assert asked.url == "https://h/v1/responses/resp_1?stream=true&starting_after=5"
+    assert asked.headers["Authorization"] == "Bearer sk-0123456789"
+    assert isinstance(asked.headers["Authorization"], Secret)
+    assert (asked.headers["X-Other"], asked.headers["Accept"]) == ("kept", "text/event-stream")
+    assert "Content-Type" not in asked.headers
+    assert reading(CREATED, SECOND).resume(asked, 999) == resume
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [],
+        [SECOND],
+        [of("created", response={"id": "resp_1"})],
+        [of("created", response={"id": ".."}, sequence_number=0)],
+        [CREATED, of("in_progress", a=1, sequence_number=0)],
+        [CREATED, ended(id="resp_1")],
+        [CREATED, {"type": "error", "message": "x", "sequence_number": 1}],
+    ],
+    ids=["nothing", "no id", "no number", "id of dots", "no numbering", "ended", "failed"],
+)
+def test_what_cannot_be_asked_for_is_not(frames: list[Any]) -> None:
+    assert reading(*frames).resume(background(), 0) is None
+
+
+def test_a_response_that_ends_with_its_connection_is_not_asked_for() -> None:
+    plain = OpenAIResponses(ENDPOINT).request(Call(model="m", messages=(Message.user("Hi"),)))
+    assert reading(CREATED, SECOND).resume(plain, 0) is None
+    assert reading(CREATED, SECOND).resume(background(store=False), 0) is None
+
+
+def test_the_id_of_a_response_is_one_segment_of_the_path() -> None:
+    odd = of("created", response={"id": "../a?b"}, sequence_number=0)
+    resume = reading(odd).resume(background(), 0)
+    assert resume is not None
+    assert resume.request.url == "https://h/v1/responses/..%2Fa%3Fb?stream=true&starting_after=0"
+
+
+def test_events_that_come_again_after_it_was_taken_up_are_read_once() -> None:
+    dialect = reading(CREATED, SECOND)
+    assert dialect.resume(background(), 0) is not None
+    again = [dialect.feed(event(frame)) for frame in (CREATED, SECOND)]
+    more = dialect.feed(event(delta("output_text", "y", sequence_number=6)))
+    assert (again, shown(more)) == ([[], []], [("text", "y")])

@@ -40,6 +40,7 @@ from streamkit.testing import (
     Error,
     LocalProvider,
     Reasoning,
+    Reset,
     Status,
     Text,
     Tool,
@@ -427,3 +428,22 @@ def test_an_sdk_raises_an_error_inside_the_stream(
     provider = local_provider([Text("one two"), Error("it went wrong")])
     with pytest.raises(Exception, match="it went wrong"):
         CASES[name].read(provider, stack)
+
+
+def test_the_sdk_of_openai_takes_a_background_response_up(
+    local_provider: Any, stack: ExitStack
+) -> None:
+    from openai import APIConnectionError
+
+    client = openai_at("openai", local_provider([Text("one "), Reset(), Text("two")]), stack)
+    events: list[Any] = []
+    stream = client.responses.create(model="m-1", input="hi", background=True, stream=True)
+    with pytest.raises(APIConnectionError):
+        events.extend(stream)
+    rest = client.responses.retrieve(
+        events[0].response.id, stream=True, starting_after=events[-1].sequence_number
+    )
+    events += rest
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(deltas) == events[-1].response.output_text == "one two"

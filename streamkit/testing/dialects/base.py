@@ -78,11 +78,13 @@ class Asked:
         body: Its JSON.
         path: With the query: some dialects say there what others say in the body.
         number: Which request this is, for the ids.
+        at: When it came, by ``time.time``.
     """
 
     body: Mapping[str, Any]
     path: str
     number: int
+    at: float = field(default_factory=time.time)
 
 
 @dataclass(slots=True)
@@ -121,14 +123,14 @@ class Dialect(ABC):
         self.number = asked.number
         self.path = asked.path
         self.model = str(asked.body.get("model") or _model_of(asked.path))
-        self.created = time.time()
+        self.created = asked.at
         self.tools = 0
         self._declared = usage
         self._deltas = 0
         self.prompt_tokens = _estimated(asked.body) if usage is None else usage.input or 0
 
     def again(self) -> Self:
-        """A writer of the same answer, from its beginning."""
+        """A writer of the same answer, byte for byte, from its beginning."""
         return type(self)(self.asked, self._declared)
 
     @property
