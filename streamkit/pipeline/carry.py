@@ -27,7 +27,7 @@ from streamkit.errors import (
 )
 from streamkit.recovery.recovery import RecoveryConfig, Strategy
 from streamkit.recovery.retry import RetryConfig, RetryPolicy, is_retryable
-from streamkit.recovery.splice import Joint, Known, Unsure
+from streamkit.recovery.splice import Echo, Joint, Known, Unsure
 
 __all__ = ["Carrier", "Carry", "Splice", "Way"]
 
@@ -42,10 +42,12 @@ class Way:
     Args:
         how: As in Seam; ``appended`` where the model is asked in words.
         blanks: What the text ends with and the service is not shown.
+        echoes: The service may send the text that it was shown again, before the rest.
     """
 
     how: str
     blanks: str = ""
+    echoes: bool = False
 
 
 class Carrier(Protocol):
@@ -82,7 +84,7 @@ class Splice:
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._joint: Joint | Known | Unsure | None = None
+        self._joint: Joint | Known | Echo | Unsure | None = None
         self._seam: Seam | None = None
         self._held = ""  # of an attempt that broke before its joint was certain
 
@@ -100,7 +102,9 @@ class Splice:
         if way.how == "resumed" and self._joint is not None:
             return  # the joint that was not certain yet gets what it still needs
         old, held = "".join(self._parts), self._held
-        if way.how != "appended":
+        if way.echoes:
+            self._joint = Echo(old, held)
+        elif way.how != "appended":
             self._joint = Known(way.how, way.blanks, held)
         else:
             self._joint = Unsure(old, held) if held else Joint(old)

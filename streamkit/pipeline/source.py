@@ -181,7 +181,10 @@ class HttpSource:
         call = prefill(self._call, text) if prefill and "prefill" not in self._refused else None
         self._how = "appended" if call is None else "prefill"
         self._request = provider.request(call or continued(self._call, text, strategy))
-        return Way(self._how, "" if call is None else _blanks(call, text))
+        if call is None:
+            return Way(self._how)
+        echoes = getattr(provider, "repeats_prefill", False)
+        return Way(self._how, blanks=_blanks(call, text), echoes=echoes)
 
     def refuse(self) -> bool:
         """See Carrier."""

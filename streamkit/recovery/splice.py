@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-__all__ = ["Joint", "Known", "Unsure"]
+__all__ = ["Echo", "Joint", "Known", "Unsure"]
 
 #: A shorter repetition happens by itself; DESIGN.md section 3, "Recovery".
 LEAST = 20
@@ -169,6 +169,47 @@ class Known:
         held, self._held = self._held, ""
         same = takewhile(lambda pair: pair[0] == pair[1], zip(held, self._blanks, strict=False))
         self.trimmed = sum(1 for _ in same)
+        return self._before + held[self.trimmed :]
+
+
+class Echo:
+    """
+    A Joint after a prefill to a service that may send the text it was given once more.
+
+    Only the whole of it counts: the model goes on with its own words, and has no cause to repeat
+    a part of them.
+
+    Thread safety: **confined**.
+
+    Args:
+        old: The text that was shown.
+        held: Text that goes before the new one, and was not shown yet; the model was given both.
+    """
+
+    def __init__(self, old: str, held: str = "") -> None:
+        self._text = old + held
+        self._before = held
+        self._held = ""
+        self.how: str | None = None
+        self.trimmed = 0
+
+    def feed(self, text: str) -> str:
+        """Take text, give what is certain to be new."""
+        if self.how is not None:
+            return text
+        at = len(self._held)
+        self._held += text
+        if len(self._held) < len(self._text) and self._text.startswith(text, at):
+            return ""
+        return self.flush()
+
+    def flush(self) -> str:
+        """The end of the new text -> what was held."""
+        if self.how is not None:
+            return ""
+        held, self._held = self._held, ""
+        self.trimmed = len(self._text) if held.startswith(self._text) else 0
+        self.how = "overlap" if self.trimmed else "prefill"
         return self._before + held[self.trimmed :]
 
 

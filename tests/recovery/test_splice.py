@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamkit.recovery.splice import LEAST, RETOLD, WINDOW, Joint, Known, Unsure
+from streamkit.recovery.splice import LEAST, RETOLD, WINDOW, Echo, Joint, Known, Unsure
 
 TEXT = (
     "Rivers meander because the outer bank erodes faster than the inner one.\n\n"
@@ -17,7 +17,9 @@ TEXT = (
 )
 
 
-def join(joint: Joint | Known | Unsure, text: str, size: int = 3) -> tuple[str | None, int, str]:
+def join(
+    joint: Joint | Known | Echo | Unsure, text: str, size: int = 3
+) -> tuple[str | None, int, str]:
     """How it was joined, what was left out, what is shown."""
     pieces = [joint.feed(text[at : at + size]) for at in range(0, len(text), size)]
     shown = "".join([*pieces, joint.flush()])
@@ -146,6 +148,15 @@ def test_blanks_the_service_was_not_shown_stand_once(
     blanks: str, new: str, shown: str, size: int
 ) -> None:
     assert join(Known("prefill", blanks), new, size)[2] == shown
+
+
+@pytest.mark.parametrize("old", ["Yes", TEXT[:15], TEXT[:150]])
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_a_service_that_echoes_the_prefill_is_heard_once(old: str, size: int) -> None:
+    rest = TEXT[len(old) :]
+    assert join(Echo(old), old + rest, size) == ("overlap", len(old), rest)
+    assert join(Echo(old), rest, size) == ("prefill", 0, rest)
+    assert join(Echo(old), old[:-1] + "?", size) == ("prefill", 0, old[:-1] + "?")
 
 
 # -- where an attempt broke before its joint was certain
