@@ -105,6 +105,7 @@ def ask(play: Any) -> Iterator[Callable[..., Any]]:
         keywords.setdefault("recovery", True)
         return play(script, scripts=scripts, **keywords)
 
+    opened.server = lambda: play.server  # type: ignore[attr-defined]
     yield opened
 
 
@@ -208,12 +209,7 @@ def test_thinking_alone_is_asked_for_again(ask: Any) -> None:
     assert "".join(answer) == "Yes."
     result = answer.result()
     assert [seam.how for seam in result.recoveries] == ["again"]
-    assert len({request.body for request in answer_requests(ask, answer)}) == 1
-
-
-def answer_requests(ask: Any, answer: Any) -> list[RecordedRequest]:
-    server = ask.__closure__[0].cell_contents.server
-    return list(server.requests)
+    assert len({request.body for request in ask.server().requests}) == 1
 
 
 def test_a_tool_call_that_was_cut_is_made_anew(ask: Any, mode: str) -> None:
@@ -420,3 +416,39 @@ def test_a_quiet_end_of_the_rest_still_tells_the_seam(ask: Any) -> None:
     answer = ask(scripts=[[Text(WHOLE), Reset()], [Finish(), Done()]])
     assert "".join(answer) == WHOLE
     assert [seam.at for seam in answer.result().recoveries] == [len(WHOLE)]
+
+
+# -- the rest of the very same answer
+
+RESUMABLE: dict[str, dict[str, Any]] = {
+    "responses": {"api": "responses", "extra_body": {"background": True}},
+    "llamacpp": {"dialect": "llamacpp", "extra_headers": {"X-Conversation-Id": "c1"}},
+}
+
+
+@pytest.mark.parametrize("service", RESUMABLE)
+def test_a_service_that_keeps_the_answer_sends_the_rest_of_it(
+    ask: Any, service: str, mode: str
+) -> None:
+    call = Tool("weather", '{"city": "Paris"}', size=4)
+    half = Text(pieces=("\ud83d", "\ude00"))
+    script = [Text(WHOLE[:30]), Reset(), Text(WHOLE[30:]), half, Cut(), call, Reset()]
+    answer = ask(script, mode=mode, **RESUMABLE[service])
+    assert "".join(answer) == WHOLE + "\U0001f600"
+    result = answer.result()
+    assert [seam.how for seam in result.recoveries][:1] == ["resumed"]
+    assert {seam.how for seam in result.recoveries} == {"resumed"}
+    assert [c.parsed for c in result.tool_calls] == [{"city": "Paris"}]
+    assert [request.method for request in ask.server().requests] == ["POST", *["GET"] * 3]
+
+
+@pytest.mark.parametrize("service", RESUMABLE)
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_service_that_has_forgotten_the_answer_is_asked_for_it_anew(
+    ask: Any, service: str, status: int
+) -> None:
+    scripts = [[Text(WHOLE[:30]), Reset()], Status(status), [Text(WHOLE[30:])]]
+    answer = ask(scripts=scripts, **RESUMABLE[service])
+    assert "".join(answer) == WHOLE
+    assert [made.status for made in answer.result().attempts] == [200, status, 200]
+    assert answer.result().recoveries[0].how in ("prefill", "appended")
