@@ -23,10 +23,9 @@ from streamkit.errors import (
     ProviderError,
     RecoveryFailed,
     StreamkitError,
-    StreamTimeout,
 )
-from streamkit.recovery.recovery import RecoveryConfig, Strategy
-from streamkit.recovery.retry import RetryConfig, RetryPolicy, is_retryable
+from streamkit.recovery.recovery import RecoveryConfig, Strategy, is_recoverable
+from streamkit.recovery.retry import RetryConfig, RetryPolicy
 from streamkit.recovery.splice import Echo, Joint, Known, Unsure
 
 __all__ = ["Carrier", "Carry", "Splice", "Way"]
@@ -254,16 +253,3 @@ class Carry:
         )  # fmt: skip
         failure.__cause__ = error
         return failure
-
-
-def is_recoverable(error: StreamkitError) -> bool:
-    """
-    Whether the rest of a broken answer may be had: after the network, a clock, a cut, 5xx and 429.
-
-    Not after the ``total`` clock, which bounds all attempts together.
-    """
-    if isinstance(error, StreamTimeout):
-        return error.clock != "total"
-    if isinstance(error, ProviderError) and "retryable" not in vars(error):
-        return error.retryable or (error.status or 0) >= 500
-    return is_retryable(error)

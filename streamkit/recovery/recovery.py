@@ -11,10 +11,17 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from streamkit.errors import ConfigurationError
+from streamkit.errors import (
+    ConfigurationError,
+    ProviderError,
+    RecoveryFailed,
+    StreamkitError,
+    StreamTimeout,
+)
 from streamkit.number import is_number
+from streamkit.recovery.retry import is_retryable
 
-__all__ = ["RecoveryConfig", "Strategy"]
+__all__ = ["RecoveryConfig", "Strategy", "is_recoverable"]
 
 Strategy = Literal["exact", "paragraph", "summarize"]
 
@@ -64,3 +71,20 @@ class RecoveryConfig:
             raise ConfigurationError(f"recovery id must be text, got {self.id!r}")
         if self.id is not None and self.store is None:
             raise ConfigurationError("recovery id needs a store, got none")
+
+
+def is_recoverable(error: BaseException | None) -> bool:
+    """
+    Whether the rest of a broken answer may be had: after the network, a clock, a cut, 5xx and 429.
+
+    Not after the ``total`` clock, which bounds all attempts together. After RecoveryFailed another
+    process, or a later moment, may do what these attempts did not, if what broke the last one says
+    so.
+    """
+    if isinstance(error, StreamTimeout):
+        return error.clock != "total"
+    if isinstance(error, ProviderError) and "retryable" not in vars(error):
+        return error.retryable or (error.status or 0) >= 500
+    if isinstance(error, RecoveryFailed):
+        return is_recoverable(error.__cause__)
+    return isinstance(error, StreamkitError) and is_retryable(error)
