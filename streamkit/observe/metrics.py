@@ -87,7 +87,9 @@ class Metrics:
         buffer_capacity: Slots of the buffer, 0 without one; ``buffer_resizes``, how often their
             number changed, by BufferConfig.max_capacity.
         time_spent: Where the time went, in parts that add up to the duration.
-        counters: The user's own, by ``count()``.
+        counters: The user's own, by ``count()``; and ours, where they are not 0:
+            ``transform_errors`` and ``rejected``, what the user's functions raised and refused
+            without ending the stream; ``invalid_events`` and ``invalid_utf8``, see Limits.
     """
 
     stream_id: str

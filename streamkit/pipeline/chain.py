@@ -8,6 +8,7 @@ push style and pure, so the caller's own thread and a producer thread drive them
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from streamkit.chunk import Chunk
@@ -16,8 +17,12 @@ from streamkit.pipeline.options import Limits
 from streamkit.providers.base import Provider
 from streamkit.providers.details import read_details
 from streamkit.wire.jsontext import is_whole
+from streamkit.wire.lines import decode
+from streamkit.wire.utf8 import Utf8Bound
 
 __all__ = ["Head"]
+
+log = logging.getLogger("streamkit.pipeline")
 
 #: No bound of a decoder is crossed after an event by a read this short: names may have 1 KiB.
 SILENT = 1000
@@ -33,12 +38,26 @@ class Head:
     read at its end; an HTML page is refused.
 
     Thread safety: **confined**.
+
+    Args:
+        provider: Reads the events.
+        limits: Bounds of one answer.
+        tally: Where it is counted what was wrong and let pass: ``invalid_events``,
+            ``invalid_utf8``.
     """
 
-    def __init__(self, provider: Provider[Any], limits: Limits) -> None:
+    def __init__(
+        self, provider: Provider[Any], limits: Limits, tally: dict[str, float] | None = None
+    ) -> None:
         self.provider = provider
         self.error: Exception | None = None
         self._decoder = provider.decoder(max_event=limits.event)
+        self._tally = {} if tally is None else tally
+        self._spare = limits.invalid_events
+        #: What the decoder has replaced so far; None where it reads no text.
+        self._replaced: int | None = getattr(self._decoder, "replaced", None)
+        strict = limits.invalid_utf8 is not None and self._replaced is not None
+        self._utf8 = Utf8Bound(limits.invalid_utf8 or 0) if strict else None
         self._limit = limits.answer
         self._silent = min(SILENT, limits.event)
         self._begun = False
@@ -48,6 +67,8 @@ class Head:
 
     def feed(self, data: bytes) -> list[Chunk]:
         """Bytes in any split -> chunks."""
+        if self._utf8 is not None and (end := self._utf8.admit(data)) < len(data):
+            return self._feed_last(data[:end], self._utf8.limit)
         if not self._begun:
             data = self._begin(data)
         if self.error is not None:
@@ -60,6 +81,15 @@ class Head:
             # A decoder that has events and an error gives the events first. The server may never
             # send another byte, so ask for the error now.
             self._read(self._decoder.feed, b"")
+        return chunks
+
+    def _feed_last(self, data: bytes, limit: int) -> list[Chunk]:
+        """What came before the piece of no UTF-8 that was one too many."""
+        self._utf8 = None
+        chunks = self.feed(data)
+        if self.error is None and not self.provider.finished:
+            many = f"at most {limit} pieces of it may be" if limit else "it may not be"
+            self.error = ProtocolError(f"the answer is not UTF-8, and {many}", stage="body")
         return chunks
 
     def flush(self) -> list[Chunk]:
@@ -81,15 +111,44 @@ class Head:
         chunks: list[Chunk] = []
         feed = self.provider.feed
         try:
-            for event in events(data):
-                chunks += feed(event)
-                if self.provider.finished:
-                    break  # whatever follows the terminal event is not the answer
-        except Exception as error:  # of a user's parse_chunk: anything
+            found = iter(events(data))
+        except Exception as error:  # of a user's decoder: anything
             self.error = error
+            return chunks
+        while True:
+            try:
+                for event in found:
+                    chunks += feed(event)
+                    if self.provider.finished:
+                        break  # whatever follows the terminal event is not the answer
+            except Exception as error:  # of a user's parse_chunk: anything
+                if self._leaves_out(error):
+                    continue
+                self.error = error
+            break
         if self.provider.finished:
             self.error = self.error or self.provider.failure
+        if self._replaced is not None and self._replaced != self._decoder.replaced:
+            self._count_replaced()
         return chunks
+
+    def _leaves_out(self, error: Exception) -> bool:
+        """Whether an event that could not be read is one of those that do not matter."""
+        if not self._spare or type(error) is not ProtocolError:
+            return False
+        self._spare -= 1
+        self._count("invalid_events", 1)
+        return True
+
+    def _count_replaced(self) -> None:
+        before, self._replaced = self._replaced or 0, self._decoder.replaced
+        self._count("invalid_utf8", (self._replaced or 0) - before)
+
+    def _count(self, name: str, number: int) -> None:
+        if name not in self._tally:  # once per stream: a broken service is broken all the time
+            provider = self.provider.endpoint.provider
+            log.warning("bad bytes let pass provider=%s counter=%s", provider, name)
+        self._tally[name] = self._tally.get(name, 0) + number
 
     def _begin(self, data: bytes) -> bytes:
         """Look at the first byte that says something: the content type does not tell (1.1)."""
@@ -129,6 +188,8 @@ class Head:
             self.error = self._no_answer(body)
             return []
         self.error = self.provider.failure
+        if replaced := decode(body)[1]:
+            self._count("invalid_utf8", replaced)
         return chunks
 
     def _no_answer(self, body: bytes) -> StreamkitError:

@@ -204,6 +204,7 @@ class ChannelSource:
     """
 
     headers: Mapping[str, str] = {}
+    tally: Mapping[str, float] = {}
 
     def __init__(self, conduit: Conduit, start: Callable[[], None] | None = None) -> None:
         self._conduit = conduit

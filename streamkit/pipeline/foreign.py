@@ -160,6 +160,7 @@ class IterableSource:
     """
 
     headers: Mapping[str, str] = {}
+    tally: Mapping[str, float] = {}
 
     def __init__(
         self, iterable: Iterable[Any], cancel: Callable[[], Any] | None, text: Teller | None

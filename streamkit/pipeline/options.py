@@ -36,7 +36,7 @@ USUAL_BUFFER = BufferConfig()
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
     """
-    How much one stream may bring, in bytes.
+    How much one stream may bring, in bytes, and how much of it may be wrong.
 
     Images come as one event of some MB (WIRE_FORMATS.md 1.2), which sets the first default; the
     others are PROMISES.md P60 and P63.
@@ -47,17 +47,32 @@ class Limits:
         event: One line or event on the wire.
         answer: The whole answer, all kinds of content and their metadata together.
         error_body: How much of an HTTP error body is read.
+        invalid_events: Events of one answer that cannot be read (no JSON, or nested too deep) and
+            are left out; the next one is a ProtocolError, and with 0 the first. Each may have held
+            text. They are counted in ``Metrics.counters["invalid_events"]``.
+        invalid_utf8: Pieces of one answer that are no UTF-8 and come as U+FFFD; the next one is a
+            ProtocolError, behind all events before it. None lets any number pass. They are counted
+            in ``Metrics.counters["invalid_utf8"]``. Bedrock's binary frames, which have checksums,
+            know neither bound nor count.
+
+    Raises:
+        ConfigurationError: A bound in bytes below 1, or a number below 0.
     """
 
     event: int = 16 * 1024 * 1024
     answer: int = 64 * 1024 * 1024
     error_body: int = 64 * 1024
+    invalid_events: int = 0
+    invalid_utf8: int | None = None
 
     def __post_init__(self) -> None:
         for entry in fields(self):
-            value = getattr(self, entry.name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"limit {entry.name} must be at least 1, got {value!r}")
+            name, value = entry.name, getattr(self, entry.name)
+            least = 0 if name.startswith("invalid") else 1
+            if value is None and name == "invalid_utf8":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ConfigurationError(f"limit {name} must be at least {least}, got {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ waits for a lock on the way that ends in ``cancelled``.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from time import monotonic
@@ -75,6 +75,8 @@ class Report:
         self._pressure: Backpressure | None = None
         #: What the reader ended with; not what a callback did.
         self._failure: BaseException | None = None
+        #: What the source lets pass; see Source.
+        self._let_pass: Mapping[str, float] = {}
         self._result: Result | None = None
 
     def result(self) -> Result:
@@ -126,7 +128,8 @@ class Report:
 
     def metrics(self) -> Metrics:
         """The numbers so far."""
-        ring, counters, tally = self._ring, self.counters, self.tail.tally()
+        ring, counters = self._ring, self.counters
+        tally = {**self._let_pass, **self.tail.tally()}
         if ring is not None:
             counters.backpressure_events, counters.time_paused = self._stood_still(ring)
         metrics = counters.snapshot(

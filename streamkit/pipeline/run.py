@@ -89,6 +89,7 @@ class Run(Report):
         #: The stream begins with the rest of an answer that broke before it was made.
         self.resumes = False
         self._source = source
+        self._let_pass = source.tally
         self._generation = generation()
         self._cancelled = Latch()
         self._settled = allocate_lock()  # taken once, by the first to settle, and never given back

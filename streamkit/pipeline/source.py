@@ -93,6 +93,8 @@ class Source(Protocol):
 
     #: Of the last answer, an error included; lower-case names, no secrets.
     headers: Mapping[str, str]
+    #: What was wrong with the bytes of all attempts and was let pass; part of Metrics.counters.
+    tally: Mapping[str, float]
 
     def open(self, link: Link) -> Feed:
         """Begin an attempt; blocks until the headers are read."""
@@ -130,6 +132,8 @@ class HttpSource:
         self._limits = limits
         self._redactor = Redactor(request)  # of the request last sent
         self.headers: Mapping[str, str] = {}
+        self._tally: dict[str, float] = {}
+        self.tally: Mapping[str, float] = self._tally
 
     def open(self, link: Link) -> HttpFeed:
         """
@@ -147,7 +151,7 @@ class HttpSource:
             try:
                 if not 200 <= stream.status <= 299:
                     raise refusal(stream, request, self._new_provider(), self._limits)
-                head = self._head or Head(self._new_provider(), self._limits)
+                head = self._head or Head(self._new_provider(), self._limits, self._tally)
                 offset = self._last.offset if self._head and self._last else 0
                 self._last = HttpFeed(stream, head, self._redactor, request, offset=offset)
                 return self._last
@@ -163,7 +167,7 @@ class HttpSource:
         self._how, self._head = "resumed", None
         if self._last is None or self._how in self._refused:
             return False
-        rest = self._last.rest(self._limits)
+        rest = self._last.rest(self._limits, self._tally)
         if rest is None:
             return False
         self._request, self._head = rest
@@ -280,7 +284,7 @@ class HttpFeed:
         """Bytes of the answer's body so far, where several connections brought it."""
         return self._before + self.received
 
-    def rest(self, limits: Limits) -> tuple[Request, Head] | None:
+    def rest(self, limits: Limits, tally: dict[str, float]) -> tuple[Request, Head] | None:
         """The request for the rest of this very answer and what reads it; None if there is none."""
         resume = getattr(self._provider, "resume", None)  # a dialect of yours may have none
         found = resume(self._request, self.offset) if resume and self._head.error is None else None
@@ -288,7 +292,7 @@ class HttpFeed:
             return None
         if found.by == "offset":
             return found.request, self._head
-        return found.request, Head(self._provider, limits)
+        return found.request, Head(self._provider, limits, tally)
 
     def finish(self) -> None:
         """See Feed."""

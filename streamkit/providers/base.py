@@ -30,6 +30,11 @@ class Decoder(Protocol[E]):
 
     reads_json: bool
 
+    @property
+    def replaced(self) -> int | None:
+        """Pieces of no UTF-8 that became U+FFFD so far; None where the format is binary."""
+        ...
+
     def feed(self, data: bytes) -> list[E]:
         """Take bytes, give the events that are complete now."""
         ...

@@ -62,6 +62,11 @@ class GeminiDecoder:
             self._stored.error = error
         return events
 
+    @property
+    def replaced(self) -> int:
+        """Bad pieces of UTF-8 replaced by U+FFFD so far."""
+        return self._events.replaced + self._objects.replaced
+
     def flush(self) -> list[Event]:
         """
         End of input: the event that no empty line closed, unless it was cut.

@@ -71,6 +71,12 @@ class ByContent:
         self._lines: NDJSONDecoder | None = None
         self._events: AnswerDecoder | None = None
 
+    @property
+    def replaced(self) -> int:
+        """Bad pieces of UTF-8 replaced by U+FFFD so far."""
+        decoder = self._lines or self._events
+        return 0 if decoder is None else decoder.replaced
+
     def feed(self, data: bytes) -> list[tuple[str, str]]:
         """Bytes in any split -> (event type, data); the type of a line is ``message``."""
         if self._lines is None and self._events is None:

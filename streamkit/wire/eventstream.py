@@ -79,6 +79,8 @@ class EventStreamDecoder:
 
     #: Whether the format begins as JSON does; see Decoder in providers/base.py.
     reads_json = False
+    #: Bytes are given as they are; see the same.
+    replaced = None
 
     # Invariant: _tail is the beginning of one event; below _need bytes nothing can be said of it.
 

@@ -183,7 +183,10 @@ class SSEDecoder:
                 if self._stored.error is not None:
                     return events
             elif self._mixed or len(held) != 1:
-                self._dispatch(events)
+                if held or self._mixed:
+                    self._dispatch(events)
+                else:
+                    self._type = ""  # nothing else was said: floods of such blocks cost CPU
             else:
                 # What _dispatch would do, for what nearly every block is: one data line, and
                 # perhaps a type.

@@ -2,20 +2,28 @@
 Many streams in one process, each in a thread of its own, 50 tokens a second each.
 
 A back-log would show as latency that grows from the first second of a stream to its last.
+
+Then a thousand at once that drip (PROMISES.md P27): two seconds of waiting, and what it costs.
 """
 
 from __future__ import annotations
 
+import gc
+import json
+import sys
 import threading
 from statistics import median
-from time import monotonic_ns, process_time
+from time import monotonic_ns, perf_counter, process_time
 from typing import Any
 
-from harness import Row, Server, spread
+from bench_memory import memory
+from harness import MODES, Row, Server, in_child, spread
 
 import streamkit
 
 RATE = 50
+#: P27: so many streams, which drip so many tokens at so many a second.
+CROWD, DRIPS, DRIP_RATE = 1000, 20, 10
 
 
 def drain(url: str, mode: Any, delays: list[float]) -> None:
@@ -62,9 +70,54 @@ def measure(server: Server, mode: str, streams: int, seconds: int) -> list[Row]:
     ]
 
 
+def gather(url: str, mode: str) -> dict[str, float]:
+    """Child: a crowd at once; seconds of wall and CPU, MiB of growth, how many were not exact."""
+    drain(url, mode, [])
+    gc.collect()
+    before = memory("VmRSS")
+    delays: list[list[float]] = [[] for _ in range(CROWD)]
+    threads = [threading.Thread(target=drain, args=(url, mode, one)) for one in delays]
+    start, used = perf_counter(), process_time()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {
+        "wall": perf_counter() - start,
+        "cpu": process_time() - used,
+        "rss": (memory("VmHWM") - before) / 1024,
+        "wrong": sum(len(one) != DRIPS for one in delays),
+    }
+
+
+def crowd(server: Server, mode: str) -> list[Row]:
+    """P27 in one mode; its budgets are for the mode with the fewest threads."""
+    url = server.url("paced", count=DRIPS, rate=DRIP_RATE)
+    found = in_child("bench_many.py", url, mode)
+    assert not found["wrong"], "tokens were lost"
+    judged = mode == "direct"
+    budgets = {"wall": ("s", 8.0), "cpu": ("s", 6.0), "rss": ("MiB", 80.0)}
+    return [
+        Row(
+            name=f"many/{mode}/{CROWD}/{name}",
+            what=f"{CROWD} streams x {DRIPS / DRIP_RATE:g} s of dripping, {mode}: {name}",
+            value=found[name],
+            unit=unit,
+            most=most if judged else None,
+            detail=found,
+        )
+        for name, (unit, most) in budgets.items()
+    ]
+
+
 def run(quick: bool) -> list[Row]:
     """See the top of the file."""
     streams, seconds = (50, 4) if quick else (200, 8)
     with Server() as server:
         rows = [measure(server, mode, streams, seconds) for mode in ("direct", "buffered")]
+        rows += [crowd(server, mode) for mode in (MODES[:1] if quick else MODES)]
     return [row for one in rows for row in one]
+
+
+if __name__ == "__main__":
+    print(json.dumps(gather(sys.argv[1], sys.argv[2])))

@@ -1,4 +1,4 @@
-"""A catalogue of faults, in every mode: which error, which stage, whether to try again."""
+"""Faults that need more than a script of a LocalProvider; those that do not are in tests/faults."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import sys
 import textwrap
 
 import pytest
+from fault_cases import check_clean
 from urllib3.exceptions import NewConnectionError
 
 import streamkit
@@ -26,11 +27,9 @@ from streamkit.errors import (
     StreamInterrupted,
     StreamkitError,
     TransportError,
-    TruncatedStream,
 )
 from streamkit.testing import (
     FAULTS,
-    PREFIX,
     AfterAnswer,
     BeforeHeaders,
     Coding,
@@ -50,120 +49,6 @@ from streamkit.transport.failure import map_failure
 from streamkit.transport.http import HttpTransport
 
 MODES = ("direct", "buffered", "managed")
-
-#: Fault -> class, stage, outcome, worth another try, message.
-CATALOGUE = {
-    "accept-close": (
-        StreamInterrupted, "headers", "transport_error", True,
-        r"HOST broke the connection before the answer: .+",
-    ),
-    "accept-rst": (
-        StreamInterrupted, "headers", "transport_error", True,
-        r"HOST broke the connection before the answer: .+",
-    ),
-    "close-before-headers": (
-        StreamInterrupted, "headers", "transport_error", True,
-        r"HOST broke the connection before the answer: "
-        r"Remote end closed connection without response",
-    ),
-    "rst-before-headers": (
-        StreamInterrupted, "headers", "transport_error", True,
-        r"HOST broke the connection before the answer: Connection reset by peer",
-    ),
-    "banner": (
-        ProtocolError, "headers", "failed", False,
-        r"HOST does not speak HTTP: it began with b'SSH-2\.0-OpenSSH_9\.6\\r\\n'",
-    ),
-    "garbage-status": (
-        ProtocolError, "headers", "failed", False,
-        r"HOST does not speak HTTP: it began with b'HTTP/1\.1 abc \\x1b\[31m\\r\\n'",
-    ),
-    "half-status-line": (
-        ProtocolError, "headers", "failed", False,
-        r"HOST does not speak HTTP: it began with b'HTTP/1\.1 2'",
-    ),
-    "many-headers": (
-        LimitExceeded, "headers", "failed", False,
-        r"HOST sent too many headers: got more than 100 headers \(the limit counts headers\)",
-    ),
-    "huge-header": (
-        LimitExceeded, "headers", "failed", False,
-        r"the headers or a chunk line from HOST are over 65536 bytes",
-    ),
-    "headers-then-fin": (
-        StreamInterrupted, "body", "transport_error", True,
-        r"HOST broke the connection in the middle of the answer: .+",
-    ),
-    "empty-200": (TruncatedStream, "body", "truncated", True, r".+"),
-    "unknown-encoding": (
-        ProtocolError, "body", "failed", False,
-        r"the answer has a content encoding we cannot undo: 'zork'",
-    ),
-    "gzip-lie": (
-        ProtocolError, "body", "failed", False,
-        r"the answer of HOST is malformed: .+",
-    ),
-    "gzip-chain": (
-        LimitExceeded, "body", "failed", False,
-        r"the answer is compressed 6 times over, at most 5 are undone \(the limit counts codings\)",
-    ),
-    "dup-cl": (ProtocolError, "headers", "failed", False, r"the answer of HOST is malformed: .+"),
-    "redirect": (
-        TransportError, "headers", "transport_error", False,
-        r"openai answered 307, a redirect to 'other\.invalid'; redirects are not followed: "
-        r"they would carry the key along",
-    ),
-    # After the first content: everything that arrived is delivered, and stands in .partial.
-    "rst-after": (
-        StreamInterrupted, "body", "transport_error", True,
-        r"HOST broke the connection in the middle of the answer: Connection reset by peer",
-    ),
-    "truncated-chunked": (StreamInterrupted, "body", "transport_error", True, r"HOST broke .+"),
-    "truncated-in-chunk": (StreamInterrupted, "body", "transport_error", True, r"HOST broke .+"),
-    "cut-length": (
-        StreamInterrupted, "body", "transport_error", True,
-        r"the connection ended \d+ bytes before the end of the answer",
-    ),
-    "bad-chunk-size": (
-        ProtocolError, "body", "failed", False,
-        r"the chunked framing of the answer is malformed",
-    ),
-    "fin-after": (TruncatedStream, "body", "truncated", True, r".+"),
-    "gzip-truncated": (TruncatedStream, "body", "truncated", True, r".+"),
-}  # fmt: skip
-WITH_TEXT = {
-    "rst-after", "truncated-chunked", "truncated-in-chunk", "cut-length", "bad-chunk-size",
-    "fin-after", "gzip-truncated",
-}  # fmt: skip
-
-
-def check_clean(error: StreamkitError) -> None:
-    """No foreign object, traceback or further error hangs on it."""
-    cause = error.__cause__
-    assert error.__context__ is cause or error.__context__ is None
-    if cause is not None:
-        assert cause.__traceback__ is None and cause.__cause__ is None and cause.__context__ is None
-        for name in ("request", "response", "pool", "conn"):
-            assert getattr(cause, name, None) is None
-
-
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("fault", CATALOGUE)
-def test_each_fault_has_its_error(ask, serve, fault, mode):
-    kind, stage, outcome, retryable, message = CATALOGUE[fault]
-    provider = serve(FAULTS[fault])
-    text, error = ask.fail(provider, mode)
-    assert type(error) is kind, repr(error)
-    assert re.fullmatch(message.replace("HOST", f"127.0.0.1:{provider.port}"), str(error)), error
-    assert (error.stage, error.outcome, error.retryable) == (stage, outcome, retryable)
-    assert error.elapsed is not None and error.elapsed < 5
-    assert error.provider == "openai" and error.stream_id
-    assert len(provider.requests) <= 1
-    check_clean(error)
-    if fault in WITH_TEXT:
-        assert text == PREFIX == error.partial.text
-    else:
-        assert text == ""
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from datetime import datetime
 
 import pytest
 import requests
@@ -168,6 +169,18 @@ def test_a_certificate_for_another_host(ask, serve, authority, trusted):
     _, error = ask.fail(serve([Text("Hi")], tls=context))
     assert isinstance(error, ConnectError) and error.kind == "tls"
     assert "127.0.0.1" in str(error)
+
+
+def test_a_certificate_that_has_expired(ask, serve, authority, trusted):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    begun, ended = datetime(2020, 1, 1), datetime(2020, 2, 1)
+    expired = authority.issue_cert("127.0.0.1", not_before=begun, not_after=ended)
+    expired.configure_cert(context)
+    provider = serve([Text("Hi")], tls=context)
+    _, error = ask.fail(provider, retry={"initial": 0.0})
+    assert isinstance(error, ConnectError) and error.kind == "tls" and not error.retryable
+    assert "expired" in str(error)
+    assert provider.connections == 1
 
 
 def test_a_plain_port(ask, serve, trusted):
