@@ -19,7 +19,7 @@ from streamkit.logs import configure as _configure
 from streamkit.version import __version__
 
 if _TYPE_CHECKING:
-    from streamkit.api import Client, channel, close, merge, stream, wrap
+    from streamkit.api import Client, channel, close, follow, merge, stream, wrap
     from streamkit.chunk import Attempt, Chunk, Kind, Outcome, Result, Seam, ToolCall, Usage
     from streamkit.coordinator import StreamingCoordinator
     from streamkit.deadline import Timeouts
@@ -85,6 +85,7 @@ if _TYPE_CHECKING:
     from streamkit.pipeline import Channel, Health, Limits, Merge, Stream, StreamOptions
     from streamkit.providers import Service, register
     from streamkit.recovery import RecoveryConfig, RetryConfig
+    from streamkit.rejoin import StreamRecovery
     from streamkit.request import Message
     from streamkit.stages import (
         SKIP,
@@ -101,6 +102,7 @@ if _TYPE_CHECKING:
         validate_quality,
         validate_sources,
     )
+    from streamkit.store import StreamInfo, StreamStore, open_store
     from streamkit.text import Segmenter, new_buffer
     from streamkit.wire import SSE_HEADERS, SSEWriter, format_sse_event, write_sse
 
@@ -169,8 +171,11 @@ __all__ = [
     "StreamBuffer",
     "StreamBusy",
     "StreamEnded",
+    "StreamInfo",
     "StreamInterrupted",
     "StreamOptions",
+    "StreamRecovery",
+    "StreamStore",
     "StreamTimeout",
     "StreamingCoordinator",
     "StreamkitError",
@@ -188,12 +193,14 @@ __all__ = [
     "channel",
     "close",
     "content_moderation",
+    "follow",
     "format_code_blocks",
     "format_sse_event",
     "highlight_function_calls",
     "inline_citations",
     "merge",
     "new_buffer",
+    "open_store",
     "register",
     "rich_progress",
     "show_performance",
@@ -213,7 +220,7 @@ _configure()
 #: nearly all that a stream needs.
 _HOMES = (
     "api", "chunk", "deadline", "errors", "flow", "observe", "pipeline", "providers", "recovery",
-    "request", "stages", "text", "wire", "coordinator",
+    "request", "stages", "text", "wire", "coordinator", "store", "rejoin",
 )  # fmt: skip
 
 

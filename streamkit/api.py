@@ -1,5 +1,5 @@
 """
-What people type: ``stream()``, ``Client``, ``wrap()``, ``channel()``, ``merge()``.
+What people type: ``stream()``, ``Client``, ``wrap()``, ``channel()``, ``follow()``, ``merge()``.
 
 What ``stream()`` has no use for is imported where it is used: its first call is what a program's
 start waits for.
@@ -34,7 +34,7 @@ from streamkit.pipeline.stream import Stream
 from streamkit.process import on_fork
 from streamkit.providers.registry import Target, resolve
 from streamkit.recovery import RecoveryConfig, RetryConfig
-from streamkit.request import build_call, conceal
+from streamkit.request import Call, build_call, conceal
 from streamkit.stages.stop import StopConfig
 from streamkit.text import Segmenter
 from streamkit.transport.http import HttpTransport
@@ -47,8 +47,9 @@ if TYPE_CHECKING:
     from streamkit.pipeline.merge import Merge, OnError
     from streamkit.pipeline.probe import Health, Probe
     from streamkit.pipeline.shapes import Teller
+    from streamkit.store import StreamStore
 
-__all__ = ["Client", "channel", "close", "merge", "stream", "wrap"]
+__all__ = ["Client", "channel", "close", "follow", "merge", "stream", "wrap"]
 
 Prompt = str | Sequence[Mapping[str, Any]]
 
@@ -385,6 +386,48 @@ def channel(
     return feed, hooked(handle, keywords)
 
 
+def follow(
+    store: str | StreamStore,
+    id: str,
+    after: int | str | None = 0,
+    **keywords: Unpack[ShapeKeywords],
+) -> Stream:
+    """
+    A stream that another thread or process publishes: all of it so far, then live to its end.
+
+    >>> _ = wrap(["Hello", " there"]).publish("memory://", "greeting").wait()
+    >>> list(follow("memory://", "greeting", after=1))
+    [' there']
+
+    Each chunk has its number in ``metadata["seq"]``, and the events of ``sse()`` as their ``id:``,
+    so that ``after=request.headers.get("Last-Event-ID")`` goes on where a browser left. Not so with
+    ``units``, ``think`` or ``stop_when``, which show parts of entries: give these to the publisher.
+
+    The end is the publisher's: its outcome, usage and cost, or an error of the class it raised. A
+    ``retry`` chunk tells that another writer took over: of the text shown the first ``seam.at``
+    characters stay. Stopping a follower stops no one else. Of the clocks only ``total`` holds.
+
+    Thread safety: **shared**. Any number of followers, in any process that reaches the store.
+
+    Args:
+        store: A URL, or a store.
+        id: What it was published as.
+        after: The seq of the last chunk already seen, or the text of a Last-Event-ID header.
+        keywords: As for ``wrap()``.
+
+    Raises:
+        ConfigurationError: A keyword or value that cannot be right.
+
+    While it is read:
+        UnknownStream, Expired: There is no such stream, or no more.
+        Gap: Entries behind ``after`` are no longer kept.
+        ProducerLost: The publisher went without a word; ``partial`` has all it wrote.
+    """
+    from streamkit.pipeline.follow import followed
+
+    return hooked(followed(store, id, after, _shape(keywords, "follow()")), keywords)
+
+
 def merge(*, on_error: OnError = "continue", **streams: Stream | Iterable[Any]) -> Merge:
     """
     Several streams as one iterable of (name, chunk), in the order of arrival.
@@ -477,7 +520,18 @@ def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt
         call=call,
         cached_apart=getattr(target.dialect, "cached_apart", False),
     )
+    api = given.get("api")  # all that was given would keep the callbacks alive
+    run.describe = lambda: _describe(target, api, call)
     return hooked(Stream(run), given)
+
+
+def _describe(target: Target, api: str | None, call: Call) -> dict[str, Any]:
+    """What a store keeps of the request, so that another process can carry the answer on."""
+    from streamkit.pipeline.saved import Place, describe
+
+    where = target.endpoint
+    place = Place(provider=where.provider, api=api, base_url=where.base_url, model=target.model)
+    return describe(place, call)
 
 
 def hooked(handle: Stream, given: Mapping[str, Any]) -> Stream:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-__all__ = ["Stoppable", "forget", "generation", "on_fork", "remember"]
+__all__ = ["Stoppable", "forget", "generation", "on_exit", "on_fork", "remember"]
 
 
 class Stoppable(Protocol):
@@ -35,6 +35,7 @@ class Stoppable(Protocol):
 _generation = 0
 _running: dict[int, Stoppable] = {}
 _after_fork: list[Callable[[], None]] = []
+_after_streams: list[Callable[[], None]] = []
 
 #: All streams together get this long at interpreter exit; PROMISES.md P18 allows 250 ms.
 EXIT_PATIENCE = 0.2
@@ -60,6 +61,11 @@ def on_fork(reset: Callable[[], None]) -> None:
     _after_fork.append(reset)
 
 
+def on_exit(close: Callable[[], None]) -> None:
+    """Call ``close()`` at interpreter exit, when the streams have stopped; it is kept for ever."""
+    _after_streams.append(close)
+
+
 def _in_child() -> None:
     global _generation
     _generation += 1
@@ -78,6 +84,8 @@ def _at_exit() -> None:
             run.join(max(0.0, end - monotonic()))
         except RuntimeError:
             pass  # its thread is about to be started, and will find itself stopped
+    for close in _after_streams:
+        close()
 
 
 if hasattr(os, "register_at_fork"):

@@ -25,7 +25,7 @@ GROUPS = (
     ("transport", "providers", "stages", "observe", "store"),
     ("recovery",),
     ("pipeline",),
-    ("api", "coordinator"),
+    ("api", "coordinator", "rejoin"),
     ("integrations", "testing"),
     ("__init__", "doctor", "__main__"),
 )  # fmt: skip

@@ -82,7 +82,7 @@ class Body(ABC):
                 if chunk.done:
                     last = self._end(present_chunk(chunk))
                 else:
-                    yield self._piece(present_chunk(chunk))
+                    yield self._numbered(present_chunk(chunk), chunk.metadata.get("seq"))
         except ConcurrencyError:
             raise  # nothing the client should know of: another loop has the stream
         except Exception as error:
@@ -117,6 +117,10 @@ class Body(ABC):
     def _piece(self, shown: dict[str, Any]) -> bytes:
         """One thing that is shown, in the body's own format."""
 
+    def _numbered(self, shown: dict[str, Any], seq: object) -> bytes:
+        """The same, with its place in the log where the stream comes out of one (follow())."""
+        return self._piece({**shown, "seq": seq} if type(seq) is int else shown)
+
     def _end(self, shown: dict[str, Any]) -> bytes:
         return self._piece(shown)
 
@@ -128,7 +132,9 @@ class SSEBody(Body):
     """
     Server-sent events: JSON per chunk, then ``[DONE]``, or an event ``error``.
 
-    After the outcome ``cancelled`` there is no ``[DONE]``: half an answer must not look whole.
+    After the outcome ``cancelled`` there is no ``[DONE]``: half an answer must not look whole. The
+    events of a stream made by ``follow()`` carry ``id:``, which a browser that comes back sends as
+    Last-Event-ID.
 
     Thread safety: **shared**; see Body.
     """
@@ -136,6 +142,10 @@ class SSEBody(Body):
     @override
     def _piece(self, shown: dict[str, Any]) -> bytes:
         return encode_event(None, to_json(shown))
+
+    @override
+    def _numbered(self, shown: dict[str, Any], seq: object) -> bytes:
+        return encode_event(None, to_json(shown), seq if type(seq) is int else None)
 
     @override
     def _end(self, shown: dict[str, Any]) -> bytes:

@@ -79,6 +79,8 @@ class Run(Report):
         self.lossy = options.buffer.overflow not in ("block", "coalesce")
         self.pace = None if options.rate is None else Pace(options.rate, options.tokenizer)
         self.context: Context = copy_context()
+        #: Tells what was asked, and where, without any key; None where that is not known.
+        self.describe: Callable[[], dict[str, Any]] | None = None
         #: Set once the final callbacks have returned.
         self.told = Latch()
         #: Held by whoever drains right now; only ever tried, never waited for.
@@ -298,6 +300,16 @@ class Run(Report):
         first = self.settle(outcome, error)
         self.cut()
         return first or error is not self._failure
+
+    def break_off(self, error: BaseException) -> None:
+        """Somebody beside the stream found that it cannot go on: end it so, from any thread."""
+        outcome: Outcome = "failed"
+        if isinstance(error, StreamkitError):
+            outcome = error.outcome
+            error.partial = error.partial or self._settled_result(outcome)
+        if self.settle(outcome, error):
+            self.cut()
+            self.tidy()
 
     def cut(self) -> None:
         """Close the connection and wake everybody."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from threading import current_thread
 from time import monotonic
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from streamkit.callback import check_callable
 from streamkit.chunk import Chunk, Outcome, Result
@@ -30,6 +30,8 @@ from streamkit.pipeline.run import Run
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from streamkit.store import StreamStore
 
 __all__ = ["Stream"]
 
@@ -240,6 +242,47 @@ class Stream:
         drain = open_drain(self._run)
         if drain is not None:
             self._run.start_consumer(lambda: _drain_all(drain))
+        return self
+
+    def publish(
+        self,
+        store: str | StreamStore,
+        id: str | None = None,
+        *,
+        lease: float = 15.0,
+        retain: float = 600.0,
+        grace: float = 10.0,
+        on_lost: Literal["fail", "takeover"] = "fail",
+    ) -> Self:
+        """
+        start(), and write the stream into a store while it runs, for ``follow()`` elsewhere.
+
+        What is written is what the callbacks get, in batches of some 5 chunks or 25 ms. The request
+        is kept with it, without keys, so that StreamRecovery can carry a lost stream on; not where
+        ``transform``, ``strip`` or a lossy buffer make the text another than the model's. The only
+        consumers in this process are callbacks: another one is a follower.
+
+        wait() and result() return once the end is in the store. A request to cancel
+        (``store.cancel(id)``) is seen at the next batch, or within a third of the lease.
+
+        Args:
+            store: A URL, or a store.
+            id: What followers call it; None is the stream's own id.
+            lease: Seconds without a sign of life after which this process counts as lost.
+            retain: Seconds the store keeps the stream after its end.
+            grace: Seconds that the store may be away; then the stream ends with StoreUnavailable.
+            on_lost: ``takeover`` writes on under the id of a stream that is lost, failed or
+                cancelled; its followers are told to begin anew.
+
+        Raises:
+            StreamBusy, StreamEnded: The id is taken; nothing was sent.
+            StoreError: The store cannot be used; nothing was sent.
+            ConfigurationError: A bad URL, id or number.
+            ConcurrencyError: The stream has a consumer already.
+        """
+        from streamkit.pipeline.publish import publish
+
+        publish(self._run, store, id, lease=lease, retain=retain, grace=grace, on_lost=on_lost)
         return self
 
     def wait(self, timeout: float | None = None) -> Result:

@@ -180,6 +180,14 @@ class Tail:
         """Whether a stage ended the stream: no more need be read."""
         return self._before.ended or self._after.ended
 
+    def forget(self) -> None:
+        """The answer begins anew: what was recorded of it counts no more."""
+        for kept in (self._text, self._reasoning, self._refusal, self._citations, self._calls):
+            kept.clear()
+        self._asked = False
+        self.usage = Usage()
+        self.details = self.finish_reason = self.model = self.id = None
+
     def _record(self, chunks: list[Chunk], wall: float) -> list[Chunk]:
         index = self._index
         for chunk in chunks:

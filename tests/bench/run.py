@@ -36,6 +36,7 @@ import bench_memory
 import bench_metrics
 import bench_parsing
 import bench_reuse
+import bench_store
 import bench_units
 from harness import Row, shared_client, surroundings
 
@@ -55,6 +56,7 @@ BENCHES: dict[str, Callable[[bool], list[Row]]] = {
     "linearity": bench_linearity.run,
     "parsing": bench_parsing.run,
     "reuse": bench_reuse.run,
+    "store": bench_store.run,
     "units": bench_units.run,
 }
 

@@ -1,0 +1,142 @@
+"""
+Keeping an answer in a store while it comes, so that it can be carried on by another process.
+
+The saver belongs to the reading thread, which gives it what was recorded of each network read. A
+store that fails costs the answer nothing: it is said once, in the log, and from then on nothing is
+saved (PROMISES.md P58).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from math import inf
+from time import monotonic
+from typing import Any
+
+from streamkit.chunk import Chunk, Result
+from streamkit.errors import StoreUnavailable, StreamkitError
+from streamkit.pipeline.failures import error_to_json
+from streamkit.pipeline.ledger import chunk_to_json, end_to_json
+from streamkit.store import AppendReply, StreamStore, Writer, open_store
+
+__all__ = ["Saver"]
+
+log = logging.getLogger("streamkit.store")
+
+#: Seconds without a sign of life after which the answer counts as lost. Source: FACTS.md 4.3.
+LEASE = 15.0
+#: The lease is renewed after this part of it.
+RENEW = 1 / 3
+
+
+class Saver:
+    """
+    Writes one answer into a store.
+
+    Thread safety: **confined** to the reading thread, once made.
+
+    Args:
+        store: A URL, or a store.
+        id: The name of the answer there.
+        meta: What ``saved.describe()`` says of the request.
+        ttl: Seconds to keep it after its end.
+        takeover: Go on behind an answer that broke.
+        clock: That of the link, so that due() means the same for both.
+
+    Raises:
+        StreamBusy, StreamEnded: The id is taken.
+        ConfigurationError: A bad URL, id or number.
+    """
+
+    def __init__(
+        self,
+        store: str | StreamStore,
+        id: str,
+        meta: Mapping[str, Any],
+        ttl: float,
+        *,
+        takeover: bool = False,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.id = id
+        self._clock = clock
+        self._writer: Writer | None = None
+        self._cancel_reason: str | None = None
+        try:
+            self._writer = open_store(store).claim(
+                id,
+                lease=LEASE,
+                meta=meta,
+                retain=ttl,
+                on_lost="takeover" if takeover else "fail",
+                policy="continue",
+            )
+        except StoreUnavailable as error:
+            self._off(error)
+        self._renew_at = clock() + LEASE * RENEW
+
+    @property
+    def saves(self) -> bool:
+        """Whether the answer is still being saved."""
+        return self._writer is not None
+
+    @property
+    def cancel_requested(self) -> str | None:
+        """The reason somebody gave who asked the store to cancel this; None if nobody did."""
+        return self._cancel_reason
+
+    def add(self, chunks: list[Chunk]) -> None:
+        """What one network read brought."""
+        if self._writer is not None and chunks:
+            writer, items = self._writer, [chunk_to_json(c) for c in chunks if c.kind != "done"]
+            self._try(lambda: writer.append(items))
+
+    def due(self) -> float | None:
+        """The instant at which tick() has to be called; None when nothing is saved any more."""
+        return None if self._writer is None else self._renew_at
+
+    def tick(self, now: float) -> None:
+        """It is that late: renew the lease if it is time."""
+        if self._writer is not None and now >= self._renew_at:
+            self._try(self._writer.renew)
+
+    def ended(self, result: Result) -> None:
+        """The answer has ended quietly, ``result.outcome`` says how; one that was cancelled too."""
+        if self._writer is not None:
+            writer, said = self._writer, end_to_json(result)
+            write = writer.cancelled if result.outcome == "cancelled" else writer.end
+            self._try(lambda: write(said))
+        self._writer = None
+
+    def failed(self, error: BaseException, *, recoverable: bool) -> None:
+        """The answer broke; ``recoverable`` says whether another process may carry it on."""
+        if self._writer is not None:
+            writer, said = self._writer, error_to_json(error, recoverable=recoverable)
+            self._try(lambda: writer.fail(said))
+        self._writer = None
+
+    def close(self) -> None:
+        """The reading thread leaves: an answer of which no end was told counts as lost."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+
+    def _try(self, call: Callable[[], AppendReply]) -> None:
+        try:
+            reply = call()
+        except Exception as error:  # of a store from outside: anything
+            self._off(error)
+            return
+        self._renew_at = self._clock() + LEASE * RENEW
+        if reply.cancel_requested:
+            self._cancel_reason = reply.reason
+
+    def _off(self, error: Exception) -> None:
+        """Say so, once, and save no more."""
+        self._writer = None
+        self._renew_at = inf
+        # Its message may tell where the store is; that is the user's own business, at DEBUG.
+        log.warning("saving stopped id=%r error=%s", self.id[:80], type(error).__name__)
+        known = isinstance(error, StreamkitError)
+        log.debug("saving stopped because=%s", error, exc_info=None if known else error)

@@ -1,0 +1,132 @@
+"""
+Answers that broke, found again in a store and carried on, by this process or another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from streamkit.chunk import Result
+from streamkit.errors import Expired, ProducerLost, UnknownStream
+from streamkit.pipeline.failures import may_be_resumed
+from streamkit.pipeline.fold import Fold
+from streamkit.pipeline.saved import Saved, read_meta
+from streamkit.store import StreamInfo, StreamStore, open_store
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from streamkit.api import AllKeywords
+    from streamkit.pipeline.stream import Stream
+
+__all__ = ["StreamRecovery"]
+
+
+class StreamRecovery:
+    """
+    What a store holds of answers that broke.
+
+    >>> recovery = StreamRecovery("memory://")
+    >>> recovery.recoverable()
+    []
+
+    They get there by ``stream(..., recovery={"store": url})``, or by ``publish(url)``.
+
+    Thread safety: **shared**.
+
+    Args:
+        store: A URL, or a store.
+
+    Raises:
+        ConfigurationError: No such store.
+    """
+
+    def __init__(self, store: str | StreamStore = "memory://") -> None:
+        self._store = open_store(store)
+
+    def recoverable(self) -> list[StreamInfo]:
+        """
+        The streams that ``resume()`` can carry on, the oldest first.
+
+        Those whose process is gone, that were cancelled, or that failed with what another request
+        may mend: the network, a clock, an answer cut short, a service in trouble.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return [info for info in self._store.streams() if self._is_recoverable(info)]
+
+    def partial(self, id: str) -> Result:
+        """
+        All that came of an answer so far; ``outcome`` is None where it has not ended, or is lost.
+
+        Raises:
+            UnknownStream, Expired: There is no such stream, or no more.
+            StoreError: The store cannot be read.
+        """
+        return self._fold(id).result()
+
+    def resume(self, id: str, **keywords: Unpack[AllKeywords]) -> Stream:
+        """
+        A Stream that carries the answer on, and saves it under the same id.
+
+        What came before is in its ``partial`` from the start, and not delivered again.
+
+        Args:
+            id: One of those in ``recoverable()``.
+            keywords: As for ``stream()``: the key is not in the store, and neither are headers. A
+                base URL of your own has to be given again as well.
+
+        Raises:
+            UnknownStream, Expired: There is no such stream, or no more.
+            StreamBusy: Somebody is writing it.
+            StreamEnded: It is complete.
+            StoreError: What the store holds of it is not enough.
+            ConfigurationError: As for ``stream()``.
+        """
+        from streamkit import api
+
+        saved = self._load(id)
+        stream: Stream = api._resume(saved, self._store, keywords)  # type: ignore[attr-defined]
+        return stream
+
+    def clear(self, id: str | None = None) -> int:
+        """
+        Delete a stream, or all that are recoverable; how many those were.
+
+        Raises:
+            StoreError: The store cannot be written.
+        """
+        if id is not None:
+            return int(self._store.delete(id))
+        return sum(self._store.delete(info.id) for info in self.recoverable())
+
+    def _load(self, id: str) -> Saved:
+        info = self._store.info(id)
+        place, call, strategy = read_meta(info.meta)
+        return Saved(
+            id=id, info=info, call=call, place=place, strategy=strategy, result=self.partial(id)
+        )
+
+    def _is_recoverable(self, info: StreamInfo) -> bool:
+        if "call" not in info.meta:
+            return False
+        if info.state == "open":
+            return info.lease_left <= 0
+        if info.state != "failed":
+            return info.state in ("lost", "cancelled")
+        try:
+            last = list(self._store.read(info.id, info.last - 1, until_end=False, block=0.0))
+        except (UnknownStream, Expired):
+            return False  # deleted this moment
+        return bool(last) and may_be_resumed(last[-1].data)
+
+    def _fold(self, id: str) -> Fold:
+        fold = Fold()
+        first = self._store.info(id).first
+        try:
+            for entry in self._store.read(id, first - 1, until_end=False, block=0.0):
+                fold.add(entry)
+        except ProducerLost:
+            pass  # everything up to there was read
+        return fold

@@ -1,0 +1,179 @@
+"""StreamRecovery: answers that broke, found again in a store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamkit import (
+    AuthenticationError,
+    Chunk,
+    Result,
+    StoreError,
+    StreamInterrupted,
+    StreamRecovery,
+    UnknownStream,
+    Usage,
+    api,
+    open_store,
+    wrap,
+)
+from streamkit.pipeline.saved import Place, Saved, describe
+from streamkit.pipeline.saver import Saver
+from streamkit.request import build_call
+from streamkit.store import MemoryStore, SqliteStore
+
+CALL = build_call("m", "Hi", {"temperature": 0.5})
+META = describe(Place(provider="openai", model="m"), CALL, "exact")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    made = MemoryStore() if request.param == "memory" else SqliteStore(str(tmp_path / "s.db"))
+    yield made
+    made.close()
+
+
+def save(store: Any, id: str, *chunks: Chunk, meta: Any = META) -> Saver:
+    saver = Saver(store, id, meta, 60)
+    saver.add([Chunk("Half an"), *chunks])
+    return saver
+
+
+def test_what_may_be_resumed_is_listed(store: Any) -> None:
+    save(store, "done").ended(Result(outcome="completed"))
+    running = save(store, "running")
+    save(store, "lost").close()
+    save(store, "cancelled").ended(Result(outcome="cancelled"))
+    save(store, "cut").failed(StreamInterrupted("x"), recoverable=True)
+    save(store, "refused").failed(AuthenticationError("x"), recoverable=False)
+    save(store, "no-call", meta={"provider": "p"}).close()
+    recovery = StreamRecovery(store)
+    assert sorted(info.id for info in recovery.recoverable()) == ["cancelled", "cut", "lost"]
+    running.close()
+
+
+def test_a_lease_that_ran_out_is_found_before_anybody_reads(tmp_path: Path) -> None:
+    now = [0.0]
+    store = MemoryStore(clock=lambda: now[0])
+    save(store, "a")
+    recovery = StreamRecovery(store)
+    assert recovery.recoverable() == []
+    now[0] += 16
+    assert [(info.id, info.state) for info in recovery.recoverable()] == [("a", "open")]
+    store.close()
+
+
+def test_the_partial_has_all_that_came(store: Any) -> None:
+    saver = save(
+        store, "a",
+        Chunk("hm", kind="reasoning"),
+        Chunk('{"a"', kind="tool_call", metadata={"index": 0, "id": "c", "name": "add"}),
+        Chunk("", kind="usage", metadata={"usage": Usage(3, 4)}),
+        Chunk(" answer", model="m"),
+    )  # fmt: skip
+    recovery = StreamRecovery(store)
+    running = recovery.partial("a")
+    assert (running.text, running.outcome) == ("Half an answer", None)
+    saver.failed(StreamInterrupted("x"), recoverable=True)
+    partial = recovery.partial("a")
+    assert (partial.text, partial.reasoning, partial.usage) == ("Half an answer", "hm", Usage(3, 4))
+    assert (partial.tool_calls[0].name, partial.tool_calls[0].arguments) == ("add", '{"a"')
+    assert (partial.outcome, partial.model) == ("transport_error", "m")
+
+
+def test_the_partial_of_a_lost_stream_has_no_outcome(store: Any) -> None:
+    save(store, "a").close()
+    assert StreamRecovery(store).partial("a").outcome is None
+
+
+def test_a_whole_answer_can_be_read_too(store: Any) -> None:
+    wrap(["one", " two"]).publish(store, "a").wait(10)
+    partial = StreamRecovery(store).partial("a")
+    assert (partial.text, partial.outcome) == ("one two", "completed")
+
+
+def test_an_unknown_stream_says_so(store: Any) -> None:
+    with pytest.raises(UnknownStream):
+        StreamRecovery(store).partial("never")
+    with pytest.raises(UnknownStream):
+        StreamRecovery(store).resume("never")
+
+
+def test_clear_takes_one_or_all_that_broke(store: Any) -> None:
+    for id in ("a", "b", "c"):
+        save(store, id).close()
+    save(store, "done").ended(Result(outcome="completed"))
+    recovery = StreamRecovery(store)
+    assert recovery.clear("a") == 1
+    assert recovery.clear("a") == 0
+    assert recovery.clear() == 2
+    assert [info.id for info in store.streams()] == ["done"]
+
+
+def test_resume_is_told_all_that_was_kept(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(api, "_resume", lambda *a: seen.append(a), raising=False)
+    save(store, "a").close()
+    StreamRecovery(store).resume("a", api_key="k")
+    saved, there, keywords = seen[0]
+    assert isinstance(saved, Saved)
+    assert (saved.id, saved.call, saved.strategy) == ("a", CALL, "exact")
+    assert (saved.place.provider, saved.place.model) == ("openai", "m")
+    assert (saved.result.text, saved.info.state) == ("Half an", "lost")
+    assert there is store and keywords == {"api_key": "k"}
+
+
+def test_without_a_request_nothing_can_be_resumed(store: Any) -> None:
+    save(store, "a", meta={"provider": "p"}).close()
+    with pytest.raises(StoreError, match="not kept"):
+        StreamRecovery(store).resume("a")
+
+
+VICTIM = """
+import sys, threading
+from streamkit import stream
+from streamkit.testing import LocalProvider, Text, Hang
+with LocalProvider([Text("one two three"), Hang()]) as server:
+    where = {"base_url": server.base_url("openai"), "api_key": "sk-12345678"}
+    s = stream("m", "Hi", provider="openai", **where)
+    s.publish(sys.argv[1], "a", lease=0.5)
+    while s.partial.text != "one two three":
+        pass
+    print("go", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_killed_process_is_listed_by_another_and_its_words_are_there(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen(
+        [sys.executable, "-c", VICTIM, url], stdout=subprocess.PIPE, text=True, env=env
+    ) as victim:
+        assert victim.stdout is not None and victim.stdout.readline() == "go\n"
+        store, recovery = open_store(url), StreamRecovery(url)
+        while recovery.partial("a").text != "one two three":
+            assert victim.poll() is None
+        victim.send_signal(signal.SIGKILL)
+        victim.wait(10)
+    list_lost(store)
+    found = recovery.recoverable()
+    assert [(info.id, info.state) for info in found] == [("a", "lost")]
+    saved = recovery._load("a")
+    assert saved.result.text == "one two three"
+    assert saved.call.messages == ({"role": "user", "content": "Hi"},)
+    assert saved.place.provider == "openai"
+    store.close()
+
+
+def list_lost(store: Any) -> None:
+    """Read to the end, as any follower does: the first to notice writes that it is lost."""
+    with pytest.raises(Exception, match="without a word"):
+        list(store.read("a"))
