@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from streamkit.pipeline.channel import Channel, Produce
     from streamkit.pipeline.merge import Merge, OnError
     from streamkit.pipeline.probe import Health, Probe
+    from streamkit.pipeline.saved import Saved
     from streamkit.pipeline.shapes import Teller
     from streamkit.store import StreamStore
 
@@ -508,6 +509,13 @@ def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt
     target = _resolve(given, model)
     options = build_options(given)
     call = build_call(target.model, prompt, {k: given.get(k) for k in _REQUEST})
+    api = given.get("api")  # all that was given would keep the callbacks alive
+    return hooked(Stream(_run(transport, target, options, call, api)), given)
+
+
+def _run(
+    transport: HttpTransport, target: Target, options: StreamOptions, call: Call, api: str | None
+) -> Run:
     request = target.dialect(target.endpoint).request(call)
     run = Run(
         HttpSource(
@@ -520,18 +528,43 @@ def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt
         call=call,
         cached_apart=getattr(target.dialect, "cached_apart", False),
     )
-    api = given.get("api")  # all that was given would keep the callbacks alive
-    run.describe = lambda: _describe(target, api, call)
+    run.describe = lambda: _describe(target, api, call, options.recovery)
+    return run
+
+
+def _resume(saved: Saved, store: StreamStore, given: Mapping[str, Any]) -> Stream:
+    """The Stream that carries on what a store holds; see StreamRecovery.resume()."""
+    conceal(given)
+    _check_names(given, _KNOWN - _REQUEST | {"extra_headers"}, "resume()")
+    place = saved.place
+    given = {"provider": place.provider, "api": place.api, **given}
+    target = _resolve(given, place.model)
+    if given.get("base_url") is None and target.endpoint.base_url != place.base_url:
+        raise ConfigurationError(
+            f"the answer came from {place.base_url}, and a store does not choose where a key is "
+            "sent: give base_url"
+        )
+    given.setdefault("recovery", {"strategy": saved.strategy})
+    options = build_options(given)
+    recovery = replace(options.recovery or RecoveryConfig(), store=store, id=saved.id)
+    call = replace(saved.call, extra_headers=given.get("extra_headers"))
+    client = _default_client()
+    transport = client._through(given.get("session"))
+    run = _run(transport, target, replace(options, recovery=recovery), call, given.get("api"))
+    run.resumes = True
+    run.tail.preload(saved.result)
     return hooked(Stream(run), given)
 
 
-def _describe(target: Target, api: str | None, call: Call) -> dict[str, Any]:
+def _describe(
+    target: Target, api: str | None, call: Call, recovery: RecoveryConfig | None
+) -> dict[str, Any]:
     """What a store keeps of the request, so that another process can carry the answer on."""
     from streamkit.pipeline.saved import Place, describe
 
     where = target.endpoint
     place = Place(provider=where.provider, api=api, base_url=where.base_url, model=target.model)
-    return describe(place, call)
+    return describe(place, call, (recovery or RecoveryConfig()).strategy)
 
 
 def hooked(handle: Stream, given: Mapping[str, Any]) -> Stream:

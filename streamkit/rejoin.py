@@ -87,8 +87,7 @@ class StreamRecovery:
         from streamkit import api
 
         saved = self._load(id)
-        stream: Stream = api._resume(saved, self._store, keywords)  # type: ignore[attr-defined]
-        return stream
+        return api._resume(saved, self._store, keywords)
 
     def clear(self, id: str | None = None) -> int:
         """

@@ -64,6 +64,7 @@ class StoreSource:
     """
 
     headers: Mapping[str, str] = {}
+    tally: Mapping[str, float] = {}
 
     def __init__(self, store: StreamStore, id: str, after: int, *, marks: bool) -> None:
         self.store = store
@@ -214,8 +215,8 @@ class FollowRun(ForeignRun):
         return chunks
 
     @override
-    def _settled_result(self, outcome: Outcome | None) -> Result:
-        result = super()._settled_result(outcome)
+    def settled_result(self, outcome: Outcome | None) -> Result:
+        result = super().settled_result(outcome)
         ending = self._followed.ending
         if ending is None:
             return result

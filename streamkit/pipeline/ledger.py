@@ -174,7 +174,10 @@ def _usage(data: dict[str, Any]) -> Usage:
 
 def _seam(data: dict[str, Any]) -> Seam:
     numbers = {n: member(data, n, int, 0) for n in ("attempt", "at", "trimmed", "abandoned")}
-    words = {n: member(data, n, str, "") for n in ("how", "error")}
+    words = {
+        "how": member(data, "how", str, ""),
+        "error": member(data, "error", (str, type(None)), None),
+    }
     return Seam(**numbers, **words)
 
 

@@ -178,7 +178,7 @@ class Publisher:
             while (chunks := drain.next(delivered=True)) is not None:
                 self._outbox.push_many(chunks)
             if drain.final is not None:
-                self._result = run._settled_result(drain.final.metadata["outcome"])
+                self._result = run.settled_result(drain.final.metadata["outcome"])
                 self._outbox.close()
                 self._thread.join()
             drain.end()
@@ -233,7 +233,7 @@ class Publisher:
         """The entry that ends the stream."""
         run, result = self._run, self._result
         if run.outcome == "cancelled" or (result is None and run.error is None):
-            said = end_to_json(run._settled_result("cancelled"))
+            said = end_to_json(run.settled_result("cancelled"))
             self._ask(lambda: self._writer.cancelled(said))
         elif run.error is not None:
             failure = error_to_json(run.error)

@@ -85,10 +85,11 @@ class Report:
             return self._result
         if not self.ended.is_set:
             return self._snapshot(self.outcome)
-        self._result = self._settled_result(self.outcome)
+        self._result = self.settled_result(self.outcome)
         return self._result
 
-    def _settled_result(self, outcome: Outcome | None) -> Result:
+    def settled_result(self, outcome: Outcome | None) -> Result:
+        """All that came, with what it used and cost, as it is when it ends with that outcome."""
         answered = self._attempts is not None and self._attempts.answered
         return self._account.settle(self._snapshot(outcome), self.tail.details, answered=answered)
 

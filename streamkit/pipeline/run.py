@@ -21,11 +21,11 @@ from _thread import allocate_lock, get_ident
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import Context, copy_context
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streamkit.chunk import Chunk, Outcome
 from streamkit.deadline import Clocks
-from streamkit.errors import ConcurrencyError, ConnectError, StreamkitError
+from streamkit.errors import ConcurrencyError, ConfigurationError, ConnectError, StreamkitError
 from streamkit.flow.watch import Backpressure
 from streamkit.latch import Latch
 from streamkit.pipeline.attempts import Attempts
@@ -40,6 +40,9 @@ from streamkit.process import forget, generation, remember
 from streamkit.recovery.retry import RetryPolicy
 from streamkit.request import Call
 from streamkit.transport.base import Link
+
+if TYPE_CHECKING:
+    from streamkit.pipeline.saver import Saver
 
 __all__ = ["Run"]
 
@@ -157,6 +160,7 @@ class Run(Report):
         now, ended = monotonic(), self.counters.ended
         self.counters.started = now if ended is None else min(now, ended)
         link = self._link = Link(Clocks(self.options.timeout))
+        saver = self._saver(link)  # first: an id that is taken is told before anything is sent
         retry = self.options.retry
         self._attempts = Attempts(
             source=self._source,
@@ -171,7 +175,8 @@ class Run(Report):
         )
         log.debug("stream begins id=%s provider=%s model=%r", self.id, self.provider, self.model)
         remember(self)
-        self._reader = self._attempts.run()
+        reader = self._attempts.run()
+        self._reader = reader if saver is None else saver.watch(reader, self)
         if self.options.mode != "direct":
             self._start_producer()
         elif self.tail.is_timed:
@@ -180,6 +185,24 @@ class Run(Report):
             link.abort()
             if self._ring is not None:
                 self._ring.abort()
+
+    def _saver(self, link: Link) -> Saver | None:
+        """What keeps the answer in a store; None where nobody asked for one."""
+        config = self.options.recovery
+        if config is None or config.store is None:
+            return None
+        if self.describe is None:
+            raise ConfigurationError(
+                "a recovery store needs a stream that streamkit itself asks for"
+            )
+        from streamkit.pipeline.saver import Saver  # for who keeps answers
+
+        saver = Saver(
+            config.store, config.id or self.id, self.describe(), config.ttl,
+            takeover=self.resumes, clock=link.clocks.now,
+        )  # fmt: skip
+        self.tail.keep(saver)
+        return saver
 
     def _carry(self) -> Carry | None:
         """What carries a broken answer on; None where that is switched off."""
@@ -296,7 +319,7 @@ class Run(Report):
         if isinstance(error, StreamkitError):
             outcome = error.outcome
             if error is self._failure and self._attempts is not None and self._attempts.answered:
-                error.partial = self._settled_result(outcome)
+                error.partial = self.settled_result(outcome)
         first = self.settle(outcome, error)
         self.cut()
         return first or error is not self._failure
@@ -306,7 +329,7 @@ class Run(Report):
         outcome: Outcome = "failed"
         if isinstance(error, StreamkitError):
             outcome = error.outcome
-            error.partial = error.partial or self._settled_result(outcome)
+            error.partial = error.partial or self.settled_result(outcome)
         if self.settle(outcome, error):
             self.cut()
             self.tidy()

@@ -9,15 +9,16 @@ saved (PROMISES.md P58).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
-from streamkit.chunk import Chunk, Result
+from streamkit.chunk import Chunk, Outcome, Result
 from streamkit.errors import StoreUnavailable, StreamkitError
 from streamkit.pipeline.failures import error_to_json
 from streamkit.pipeline.ledger import chunk_to_json, end_to_json
+from streamkit.recovery.recovery import is_recoverable
 from streamkit.store import AppendReply, StreamStore, Writer, open_store
 
 __all__ = ["Saver"]
@@ -28,6 +29,18 @@ log = logging.getLogger("streamkit.store")
 LEASE = 15.0
 #: The lease is renewed after this part of it.
 RENEW = 1 / 3
+
+
+class Watched(Protocol):
+    """What a Saver needs of the stream whose answer it keeps."""
+
+    def settled_result(self, outcome: Outcome | None) -> Result:
+        """All that came, as it is when it ends with that outcome."""
+        ...
+
+    def cancel(self, reason: str = "") -> None:
+        """Stop it; idempotent."""
+        ...
 
 
 class Saver:
@@ -91,6 +104,26 @@ class Saver:
         if self._writer is not None and chunks:
             writer, items = self._writer, [chunk_to_json(c) for c in chunks if c.kind != "done"]
             self._try(lambda: writer.append(items))
+
+    def watch(self, reader: Iterator[list[Chunk]], stream: Watched) -> Iterator[list[Chunk]]:
+        """What the reader gives; how it ends is kept before it is told to anybody else."""
+        try:
+            for chunks in reader:
+                if chunks and chunks[-1].done:
+                    self.ended(stream.settled_result(chunks[-1].metadata["outcome"]))
+                elif self.cancel_requested is not None:
+                    stream.cancel(self.cancel_requested)
+                yield chunks
+            self.ended(stream.settled_result("cancelled"))
+        except GeneratorExit:
+            self.ended(stream.settled_result("cancelled"))
+            raise
+        except Exception as error:
+            self.failed(error, recoverable=is_recoverable(error))
+            raise
+        finally:
+            reader.close()  # type: ignore[attr-defined]
+            self.close()
 
     def due(self) -> float | None:
         """The instant at which tick() has to be called; None when nothing is saved any more."""

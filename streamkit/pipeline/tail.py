@@ -11,7 +11,7 @@ be something else. It outlives attempts, is push style and pure; whoever drives 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from streamkit.chunk import Chunk, Result, Seam, Usage
 from streamkit.errors import ConfigurationError, LimitExceeded
@@ -29,6 +29,26 @@ from streamkit.stages.stop import Stop, StopConfig
 from streamkit.text import new_buffer
 
 __all__ = ["Tail", "new_tail", "stage_names"]
+
+
+class Keeper(Protocol):
+    """
+    What keeps an answer somewhere while it comes.
+
+    Thread safety: **confined** to the reading thread.
+    """
+
+    def add(self, chunks: list[Chunk]) -> None:
+        """What was recorded; they are not its own, and change afterwards."""
+        ...
+
+    def due(self) -> float | None:
+        """The monotonic instant at which it wants to be told the time; None for never."""
+        ...
+
+    def tick(self, now: float) -> None:
+        """It is that late."""
+        ...
 
 
 class Tail:
@@ -87,8 +107,7 @@ class Tail:
         self.usage = Usage()
         self._spent: Usage | None = None  # by the attempts before this one
         self._seams: list[Seam] = []
-        #: Called with what was recorded, each time; it must not keep the chunks.
-        self.tap: Callable[[list[Chunk]], None] | None = None
+        self._keeper: Keeper | None = None
         #: What the provider reported beside its counts.
         self.details: Mapping[str, Any] | None = None
         self.finish_reason: str | None = None
@@ -120,13 +139,17 @@ class Tail:
         """The monotonic instant at which tick() has something to give; None while there is none."""
         if not self._timed:
             return None
-        instants = (self._before.due(), self._after.due())
+        instants = [self._before.due(), self._after.due()]
+        if self._keeper is not None:
+            instants.append(self._keeper.due())
         return min((due for due in instants if due is not None), default=None)
 
     def tick(self, wall: float, now: float) -> list[Chunk]:
         """It is that late -> what is no longer held back."""
         if not self._timed:
             return []
+        if self._keeper is not None:
+            self._keeper.tick(now)
         out = self._show(self._record(self._before.tick(now), wall), wall)
         return out + self._number(self._after.tick(now), wall)
 
@@ -136,6 +159,11 @@ class Tail:
             self.splice.give_up()
         out = self._show(self._record(self._before.flush(), wall), wall)
         return out + self._number(self._after.flush(), wall)
+
+    def keep(self, keeper: Keeper) -> None:
+        """From now on show the keeper what is recorded, and tell it the time."""
+        self._keeper = keeper
+        self._timed = True
 
     def break_off(self, wall: float) -> list[Chunk]:
         """
@@ -185,6 +213,7 @@ class Tail:
         for kept in (self._text, self._reasoning, self._refusal, self._citations, self._calls):
             kept.clear()
         self._asked = False
+        self._seams.clear()
         self.usage = Usage()
         self.details = self.finish_reason = self.model = self.id = None
 
@@ -201,8 +230,8 @@ class Tail:
                 self.content += 1
             else:
                 self._fold(chunk)
-        if self.tap is not None and chunks:
-            self.tap(chunks)
+        if self._keeper is not None and chunks:
+            self._keeper.add(chunks)
         return chunks
 
     def _show(self, chunks: list[Chunk], wall: float) -> list[Chunk]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from streamkit.errors import (
     ConfigurationError,
@@ -20,6 +20,9 @@ from streamkit.errors import (
 )
 from streamkit.number import is_number
 from streamkit.recovery.retry import is_retryable
+
+if TYPE_CHECKING:
+    from streamkit.store import StreamStore
 
 __all__ = ["RecoveryConfig", "Strategy", "is_recoverable"]
 
@@ -50,7 +53,7 @@ class RecoveryConfig:
 
     strategy: Strategy = "paragraph"
     max_retries: int = 3
-    store: object | None = None
+    store: str | StreamStore | None = None
     ttl: float = 1800.0
     id: str | None = None
 
