@@ -34,8 +34,18 @@ SDKS = [
     "ollama>=0.6",
     "openai>=2",
 ]
+# Servers and workers that streams run in: tests/hosts.
+HOSTS = [
+    "celery>=5.5",
+    "gevent>=24.10.1",  # what gunicorn asks for
+    "gunicorn>=25.1",  # has --no-control-socket
+    "ipykernel>=6.29",
+    "jupyter_client>=8.6",
+    'pyuwsgi>=2.0.28; sys_platform == "linux"',  # uWSGI in wheels for every CPython, 3.13 too
+]
 TEST = [
     *AWS,
+    *HOSTS,
     *JSON,
     *PRICES,
     *SDKS,

@@ -3,8 +3,9 @@ What happens to streams when their process forks or ends.
 
 After a fork the child owns none of its parent's streams: their threads do not exist there and
 their sockets are shared. ``generation`` changes in the child, so one comparison tells an inherited
-object. At exit the streams still running are stopped, so that the interpreter meets no thread of
-ours in the middle of something.
+object. uWSGI forks its workers without telling Python, so no hook runs there: the process id, asked
+anew each time, is what tells. At exit the streams still running are stopped, so that the
+interpreter meets no thread of ours in the middle of something.
 
 Nothing starts here: importing only registers two hooks.
 """
@@ -32,8 +33,11 @@ class Stoppable(Protocol):
         ...
 
 
-_generation = 0
-_running: dict[int, Stoppable] = {}
+#: Told apart from the process id by its size; makes a number that the system reuses another one.
+_forks = 0
+FORK = 2**32
+#: What is running, by its id(), with the generation it began in.
+_running: dict[int, tuple[int, Stoppable]] = {}
 _after_fork: list[Callable[[], None]] = []
 _after_streams: list[Callable[[], None]] = []
 
@@ -43,12 +47,12 @@ EXIT_PATIENCE = 0.2
 
 def generation() -> int:
     """A number that is the same for everything made in this process, and differs after a fork."""
-    return _generation
+    return _forks + os.getpid()
 
 
 def remember(run: Stoppable) -> None:
     """Stop this at interpreter exit, unless forgotten before. A dict write: atomic, no lock."""
-    _running[id(run)] = run
+    _running[id(run)] = generation(), run
 
 
 def forget(run: Stoppable) -> None:
@@ -57,7 +61,11 @@ def forget(run: Stoppable) -> None:
 
 
 def on_fork(reset: Callable[[], None]) -> None:
-    """Call ``reset()`` in every forked child; for module-level state only, it is kept for ever."""
+    """
+    Call ``reset()`` in every forked child; for module-level state only, it is kept for ever.
+
+    In uWSGI's workers it is not called, so nothing but a lock held at the fork may depend on it.
+    """
     _after_fork.append(reset)
 
 
@@ -67,15 +75,16 @@ def on_exit(close: Callable[[], None]) -> None:
 
 
 def _in_child() -> None:
-    global _generation
-    _generation += 1
+    global _forks
+    _forks += FORK
     _running.clear()
     for reset in _after_fork:
         reset()
 
 
 def _at_exit() -> None:
-    running = list(_running.values())
+    now = generation()
+    running = [run for begun, run in list(_running.values()) if begun == now]
     for run in running:
         run.stop()
     end = monotonic() + EXIT_PATIENCE

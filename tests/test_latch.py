@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from streamkit.latch import Latch
+from streamkit.errors import ConcurrencyError
+from streamkit.latch import Latch, Once, check_locks
 
 
 def test_wait_returns_at_once_when_set():
@@ -76,3 +77,23 @@ def test_a_waiter_that_dies_with_an_exception_does_not_stop_the_others(run_in_th
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
     latch.set()
     assert other.result()
+
+
+def test_only_the_first_of_many_threads_takes_what_is_there_once(run_in_thread) -> None:
+    once, ready = Once(), threading.Barrier(8)
+
+    def take() -> bool:
+        ready.wait(10)
+        return once.take()
+
+    assert not once.taken
+    tasks = [run_in_thread(take) for _ in range(8)]
+    assert sorted(task.result() for task in tasks) == [False] * 7 + [True]
+    assert once.taken and not once.take()
+
+
+def test_locks_that_were_replaced_later_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_locks()
+    monkeypatch.setattr("_thread.allocate_lock", lambda: None)
+    with pytest.raises(ConcurrencyError, match="must come before streamkit is imported"):
+        check_locks()

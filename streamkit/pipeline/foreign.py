@@ -14,7 +14,6 @@ answer is cut short for whoever reads it through us.
 from __future__ import annotations
 
 import logging
-from _thread import allocate_lock
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -28,6 +27,7 @@ from streamkit.errors import (
     StreamkitError,
     TruncatedStream,
 )
+from streamkit.latch import Once
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.run import Run
 from streamkit.pipeline.shapes import ItemReader, Teller
@@ -168,8 +168,8 @@ class IterableSource:
         self._iterable = iterable
         self._cancel = cancel
         self._text = text
-        self._taken = allocate_lock()  # by the reader, or by an abort() that came before it
-        self._aborted = allocate_lock()  # once and never given back
+        self._taken = Once()  # by the reader, or by an abort() that came before it
+        self._aborted = Once()
         self.ended = False
 
     def open(self, link: Link) -> IterableFeed:
@@ -179,17 +179,17 @@ class IterableSource:
         Raises:
             Aborted: The stream was cancelled before it began.
         """
-        if not self._taken.acquire(blocking=False):
+        if not self._taken.take():
             raise Aborted
         return IterableFeed(self, self._iterable, ItemReader(self._text), link)
 
     def abort(self) -> None:
         """See Abortable."""
-        if self.ended or not self._aborted.acquire(blocking=False):
+        if self.ended or not self._aborted.take():
             return
         if self._cancel is not None:
             quietly(self._cancel)
-        if self._taken.acquire(blocking=False):  # nobody reads it, and nobody will
+        if self._taken.take():  # nobody reads it, and nobody will
             close(self._iterable)
 
 

@@ -27,7 +27,7 @@ from streamkit.chunk import Chunk, Outcome
 from streamkit.deadline import Clocks
 from streamkit.errors import ConcurrencyError, ConfigurationError, ConnectError, StreamkitError
 from streamkit.flow.watch import Backpressure
-from streamkit.latch import Latch
+from streamkit.latch import Latch, Once, check_locks
 from streamkit.pipeline.attempts import Attempts
 from streamkit.pipeline.carry import Carry
 from streamkit.pipeline.hooks import Hooks
@@ -97,9 +97,9 @@ class Run(Report):
         self._let_pass = source.tally
         self._generation = generation()
         self._cancelled = Latch()
-        self._settled = allocate_lock()  # taken once, by the first to settle, and never given back
-        self._claimed = allocate_lock()  # likewise, by the one consumer
-        self._announced = allocate_lock()
+        self._settled = Once()  # by the first to settle
+        self._claimed = Once()  # by the one consumer
+        self._announced = Once()
         self._link: Link | None = None
         self._reader: Iterator[list[Chunk]] | None = None
         self._producer: threading.Thread | None = None
@@ -134,7 +134,7 @@ class Run(Report):
             ConcurrencyError: There is one already.
         """
         self.check_process()
-        if not self._claimed.acquire(blocking=False):
+        if not self._claimed.take():
             raise ConcurrencyError(
                 "this stream has a consumer already; use result() or wait() to wait for its end",
                 stream_id=self.id,
@@ -143,7 +143,7 @@ class Run(Report):
     @property
     def claimed(self) -> bool:
         """Whether a consumer exists, or existed."""
-        return self._claimed.locked()
+        return self._claimed.taken
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -156,7 +156,13 @@ class Run(Report):
         return self.counters.started is not None
 
     def begin(self) -> None:
-        """Open for business: clocks, ring, reader. Called once, by the consumer."""
+        """
+        Open for business: clocks, ring, reader. Called once, by the consumer.
+
+        Raises:
+            ConcurrencyError: gevent patched the locks after we took ours.
+        """
+        check_locks()
         now, ended = monotonic(), self.counters.ended
         self.counters.started = now if ended is None else min(now, ended)
         link = self._link = Link(Clocks(self.options.timeout))
@@ -281,7 +287,7 @@ class Run(Report):
 
     def settle(self, outcome: Outcome, error: BaseException | None = None) -> bool:
         """Fix the outcome, unless it is fixed; True for the caller who did."""
-        if not self._settled.acquire(blocking=False):
+        if not self._settled.take():
             return False
         try:
             self.counters.ended = monotonic()
@@ -382,7 +388,7 @@ class Run(Report):
             self.draining.release()
 
     def _announce(self) -> None:
-        if self._announced.acquire(blocking=False):
+        if self._announced.take():
             log.debug("stream ended id=%s outcome=%s reason=%r", self.id, self.outcome, self.reason)
             if self.consumer is not None:
                 self.counters.chunks_delivered -= self.hooks.undelivered()

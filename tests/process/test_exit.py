@@ -127,6 +127,8 @@ def test_a_stream_whose_thread_is_about_to_start_is_no_error_at_exit(
             self.thread.join(timeout)
 
     runs = [Starting(), Starting()]
-    monkeypatch.setattr(process, "_running", dict(enumerate(runs)))
+    monkeypatch.setattr(process, "_running", {})
+    for run in runs:
+        process.remember(run)
     process._at_exit()
     assert all(run.stopped for run in runs)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from streamkit import process
 from streamkit.testing import Gate, LocalProvider, Text
 
 FORKING = """
@@ -88,3 +90,26 @@ if __name__ == "__main__":
     with LocalProvider([Text("one two")]) as provider:
         ended = child(script, provider.base_url("openai")).end()
     assert (ended.code, ended.out) == (0, f"{['one two'] * 4}\n"), ended.err
+
+
+def test_a_fork_that_no_hook_is_told_of_makes_a_new_generation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """uWSGI forks in C; nothing of ours runs in its workers before they serve."""
+
+    class Running:
+        stopped = False
+
+        def stop(self) -> None:
+            self.stopped = True
+
+        def join(self, timeout: float) -> None:
+            raise AssertionError("the thread of the parent is not waited for")
+
+    monkeypatch.setattr(process, "_running", {})
+    run, parent = Running(), process.generation()
+    process.remember(run)
+    monkeypatch.setattr(os, "getpid", lambda: 4_000_000)
+    assert process.generation() != parent
+    process._at_exit()
+    assert not run.stopped
