@@ -19,7 +19,7 @@ from streamkit.logs import configure as _configure
 from streamkit.version import __version__
 
 if _TYPE_CHECKING:
-    from streamkit.api import Client, channel, close, follow, merge, stream, wrap
+    from streamkit.api import Client, channel, close, follow, merge, replay, stream, wrap
     from streamkit.chunk import Attempt, Chunk, Kind, Outcome, Result, Seam, ToolCall, Usage
     from streamkit.coordinator import StreamingCoordinator
     from streamkit.deadline import Timeouts
@@ -202,6 +202,7 @@ __all__ = [
     "new_buffer",
     "open_store",
     "register",
+    "replay",
     "rich_progress",
     "show_performance",
     "stream",

@@ -20,7 +20,15 @@ from typing import Any, NoReturn, get_args
 
 from typing_extensions import override
 
-from streamkit import Client, ConfigurationError, Result, Stream, StreamkitError, __version__
+from streamkit import (
+    Client,
+    ConfigurationError,
+    Result,
+    Stream,
+    StreamkitError,
+    __version__,
+    replay,
+)
 from streamkit.integrations.terminal import Screen, printable
 from streamkit.pipeline.names import Mode
 from streamkit.providers import BUILTIN
@@ -38,7 +46,8 @@ CLOSED_PIPE = 141  # 128 + SIGPIPE: what cat or grep end with when their reader 
 EPILOG = """\
 commands:
   doctor                versions, keys, proxies and connections of this machine
-                        (to ask about the word itself: streamkit -- doctor)
+  replay FILE           an answer that --record kept, with its pauses and its faults
+                        (to ask about such a word itself: streamkit -- doctor)
 
 exit status: 0 answered, 1 failed, 2 wrong usage, 130 interrupted, 141 reader of the output gone
 """
@@ -81,15 +90,33 @@ def _run(argv: Sequence[str], out: Screen, err: Screen) -> int:
 
         _Parser(prog="streamkit doctor", description=examine.__doc__).parse_args(argv[1:])
         return examine(out)
+    if argv and argv[0] == "replay":
+        return _replay(argv[1:], out, err)
     parser = _parser()
     options = parser.parse_args(argv)
     prompt = _prompt(options.prompt, parser)
     with ExitStack() as stack:
         model, where = _choose(options, stack, err)
         client = stack.enter_context(Client())
-        stream = client.stream(model, prompt, mode=options.mode, system=options.system, **where)
+        stream = client.stream(
+            model, prompt, mode=options.mode, system=options.system, record=options.record, **where
+        )
         with stream:
             return _show(stream, options, out, err)
+
+
+def _replay(argv: Sequence[str], out: Screen, err: Screen) -> int:
+    """Play a recording: to stdout as the answer came, its ending and the exit status too."""
+    parser = _Parser(prog="streamkit replay", description=_replay.__doc__)
+    parser.add_argument("file", metavar="FILE", help="what --record, or record=, made")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, metavar="N",
+        help="how many times faster than it was; 0 never waits",
+    )  # fmt: skip
+    _add_shape(parser)
+    options = parser.parse_args(argv)
+    with replay(options.file, speed=options.speed, mode=options.mode) as stream:
+        return _show(stream, options, out, err)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -109,12 +136,18 @@ def _parser() -> argparse.ArgumentParser:
     add("prompt", nargs="?", help="what to ask; '-', or nothing with a pipe, reads stdin")
     add("-m", "--model", metavar="PROVIDER/MODEL", help="such as openai/gpt-4o-mini")
     add("--system", metavar="TEXT", help="instructions that stand above the prompt")
-    add("--mode", choices=get_args(Mode), default="buffered", help="default: %(default)s")
     add("--base-url", metavar="URL", help="another address that speaks the provider's API")
-    add("--json", action="store_true", help="one JSON object per line: chunks, then the result")
-    add("--stats", action="store_true", help="at the end, times and token counts on stderr")
+    add("--record", metavar="FILE", help="keep what the service sends in a new file, for replay")
+    _add_shape(parser)
     add("--version", action="version", version=f"streamkit {__version__}")
     return parser
+
+
+def _add_shape(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--mode", choices=get_args(Mode), default="buffered", help="default: %(default)s")
+    add("--json", action="store_true", help="one JSON object per line: chunks, then the result")
+    add("--stats", action="store_true", help="at the end, times and token counts on stderr")
 
 
 def _prompt(given: str | None, parser: argparse.ArgumentParser) -> str:

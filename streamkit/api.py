@@ -1,5 +1,6 @@
 """
-What people type: ``stream()``, ``Client``, ``wrap()``, ``channel()``, ``follow()``, ``merge()``.
+What people type: ``stream()``, ``Client``, ``wrap()``, ``channel()``, ``merge()``, ``follow()``,
+``replay()``.
 
 What ``stream()`` has no use for is imported where it is used: its first call is what a program's
 start waits for.
@@ -11,6 +12,7 @@ import atexit
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any, TypedDict, overload
 
 from streamkit.chunk import Attempt, Chunk, Result
@@ -49,8 +51,9 @@ if TYPE_CHECKING:
     from streamkit.pipeline.saved import Saved
     from streamkit.pipeline.shapes import Teller
     from streamkit.store import StreamStore
+    from streamkit.transport.base import Transport
 
-__all__ = ["Client", "channel", "close", "follow", "merge", "stream", "wrap"]
+__all__ = ["Client", "channel", "close", "follow", "merge", "replay", "stream", "wrap"]
 
 Prompt = str | Sequence[Mapping[str, Any]]
 
@@ -123,6 +126,7 @@ class StreamKeywords(RequestKeywords, ShapeKeywords, total=False):
     retry: RetryConfig | Mapping[str, Any] | bool | None
     recovery: RecoveryConfig | Mapping[str, Any] | bool | None
     on_retry: Callable[[Attempt], Any] | None
+    record: str | PathLike[str] | None
 
 
 class AllKeywords(ClientKeywords, StreamKeywords, total=False):
@@ -296,7 +300,8 @@ def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Strea
             response_format, extra_body, extra_headers`` (what),
             ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, recovery,
             think, units, strip, max_wait, rate, transform, validate, stop_when, price, tokenizer,
-            on_*`` (how; see StreamOptions).
+            on_*`` (how; see StreamOptions), ``record`` (a new file that takes down what the
+            service sends, as it comes, for ``replay()``; no key, no prompt).
 
     Raises:
         ConfigurationError: Anything that cannot be sent or done, before anything is sent.
@@ -459,6 +464,39 @@ def merge(*, on_error: OnError = "continue", **streams: Stream | Iterable[Any]) 
     return Merge(made, on_error)
 
 
+def replay(
+    path: str | PathLike[str], *, speed: float | None = 1.0, **keywords: Unpack[ShapeKeywords]
+) -> Stream:
+    """
+    A Stream of an answer that ``record=`` took down: the same bytes in the same pieces, when they
+    came, with the same faults and retries. Nothing is sent, and no key is needed.
+
+    >>> for text in replay("answer.jsonl", speed=4):  # doctest: +SKIP
+    ...     print(text, end="", flush=True)
+
+    An answer that was stopped while it was recorded (by cancel(), ``stop_when``, the end of a loop)
+    ends here with StreamInterrupted, unless it is stopped again. Where the file is torn or was
+    changed there is a ProtocolError; what comes before it is as it was.
+
+    Of the clocks only ``total`` holds: which of the others ran out is in the recording.
+
+    Thread safety: **shared**.
+
+    Args:
+        path: The file; it stays as it is, and may be played by many at once.
+        speed: How many times faster than it was; None or 0 never waits.
+        keywords: As for ``wrap()``.
+
+    Raises:
+        ConfigurationError: A file that is no recording, a provider that this process does not know,
+            a keyword or value that cannot be right.
+    """
+    from streamkit.pipeline.recording import replayed
+
+    options = _shape(keywords, "replay()")
+    return hooked(replayed(path, options, speed), keywords)
+
+
 def close() -> None:
     """Close the process-wide client's idle connections; later streams make new ones."""
     client = _default
@@ -508,13 +546,18 @@ def _resolve(given: Mapping[str, Any], model: str) -> Target:
 def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt: Prompt) -> Stream:
     target = _resolve(given, model)
     options = build_options(given)
+    through: Transport = transport
+    if given.get("record") is not None:
+        from streamkit.pipeline.recording import recorded
+
+        through = recorded(transport, given["record"], target, given.get("api"))
     call = build_call(target.model, prompt, {k: given.get(k) for k in _REQUEST})
     api = given.get("api")  # all that was given would keep the callbacks alive
-    return hooked(Stream(_run(transport, target, options, call, api)), given)
+    return hooked(Stream(_run(through, target, options, call, api)), given)
 
 
 def _run(
-    transport: HttpTransport, target: Target, options: StreamOptions, call: Call, api: str | None
+    transport: Transport, target: Target, options: StreamOptions, call: Call, api: str | None
 ) -> Run:
     request = target.dialect(target.endpoint).request(call)
     run = Run(

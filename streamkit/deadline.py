@@ -85,6 +85,8 @@ class Clocks:
     def __init__(self, timeouts: Timeouts, *, now: Callable[[], float] = monotonic) -> None:
         self.timeouts = timeouts
         self.now = now
+        #: Seconds that finishing() leaves; who plays a recording has all the time it needs.
+        self.grace = FINISH_GRACE
         self._started = now()
         self._total_end = self._started + _seconds(timeouts.total)
         self.begin_attempt()
@@ -120,7 +122,7 @@ class Clocks:
 
     def finishing(self) -> None:
         """A finish reason came: the rest has the grace, whether we wait or are flooded."""
-        self._grace_end = self.now() + FINISH_GRACE
+        self._grace_end = self.now() + self.grace
 
     def waited(self, seconds: float) -> None:
         """Charge the time just spent waiting for bytes to come."""

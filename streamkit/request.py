@@ -17,6 +17,9 @@ from streamkit.errors import ConfigurationError
 
 __all__ = ["Call", "Message", "Request", "Secret", "signed"]
 
+#: What stands where a secret stood.
+MASK = "[redacted]"
+
 
 class Secret(str):
     """

@@ -475,3 +475,55 @@ def test_doctor_takes_no_words(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(["doctor", "who"])
     assert "streamkit doctor" in capsys.readouterr().err
+
+
+# Recording, and playing what was recorded.
+
+
+def test_what_was_recorded_is_replayed_on_stdout(
+    serve: Callable[..., LocalProvider], tmp_path: Path
+) -> None:
+    tape = str(tmp_path / "tape")
+    server = serve(Text("Hello there"))
+    assert run(*at(server), "--record", tape, "Hi")[:2] == (0, "Hello there")
+    asked = len(server.requests)
+    assert run("replay", tape) == (0, "Hello there", "")
+    status, out, err = run("replay", tape, "--speed", "0", "--mode", "direct", "--json", "--stats")
+    assert status == 0 and json.loads(out.splitlines()[-1])["text"] == "Hello there"
+    assert "completed" in err and "tokens" in err
+    assert len(server.requests) == asked == 1
+
+
+def test_a_replay_fails_as_the_answer_did(
+    serve: Callable[..., LocalProvider], tmp_path: Path
+) -> None:
+    tape = str(tmp_path / "tape")
+    live = run(*at(serve(Text("Hello"), Error("broke"))), "--record", tape, "Hi")
+    assert live[:2] == (1, "Hello")
+    assert run("replay", tape, "--speed", "0") == live
+
+
+def test_a_replay_shows_a_terminal_what_it_would_obey(
+    serve: Callable[..., LocalProvider], tmp_path: Path
+) -> None:
+    tape = str(tmp_path / "tape")
+    live = run(*at(serve(Text(NASTY), Error(NASTY))), "--record", tape, "Hi")
+    assert "\x1b" not in live[2]
+    assert run("replay", tape, "--speed", "0") == live
+
+
+@pytest.mark.parametrize("words", [["nowhere"], ["nowhere", "--speed", "-1"]])
+def test_a_replay_of_no_recording_is_wrong_usage(words: list[str], tmp_path: Path) -> None:
+    status, out, err = run("replay", str(tmp_path / words[0]), *words[1:])
+    assert (status, out) == (2, "")
+    assert err.startswith("streamkit: ConfigurationError: ") and err.count("\n") == 1
+
+
+def test_a_file_that_is_there_is_not_recorded_over(
+    serve: Callable[..., LocalProvider], tmp_path: Path
+) -> None:
+    (tmp_path / "mine").write_text("mine")
+    server = serve(Text("Hello"))
+    status, out, err = run(*at(server), "--record", str(tmp_path / "mine"), "Hi")
+    assert (status, out) == (2, "") and "must name a new file" in err
+    assert server.requests == [] and (tmp_path / "mine").read_text() == "mine"

@@ -8,6 +8,7 @@ under test: framing, decoding, joining, judging the ending, the ring.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from streamkit import (
     Stream,
     StreamkitError,
     TruncatedStream,
+    replay,
 )
 from streamkit.testing import Headers, LocalProvider, Raw
 from streamkit.testing.pytest_plugin import local_provider
@@ -73,13 +75,13 @@ Heard = tuple[Stream, list[Any], StreamkitError | None]
 def hear(local_provider: Callable[..., LocalProvider]) -> Callable[..., Heard]:
     """Play a recording; the stream after its end, its chunks, and the error that ended it."""
 
-    def run(entry: Mapping[str, Any], how: str, mode: Any) -> Heard:
+    def run(entry: Mapping[str, Any], how: str, mode: Any, **keywords: Any) -> Heard:
         head = Headers({"content-type": entry["content_type"]}, status=entry["status"])
         url = local_provider([head, Raw(body_of(entry), cuts=cuts_of(entry, how))]).url
         with Client(
             provider=entry["provider"], api=entry["api"], base_url=url, api_key="sk-test-0123456789"
         ) as client:
-            stream = client.stream("m", "Hi", mode=mode, retry=None)
+            stream = client.stream("m", "Hi", mode=mode, retry=None, **keywords)
             chunks: list[Any] = []
             try:
                 gather(stream, chunks)
@@ -197,6 +199,26 @@ def check_counts(stream: Stream, chunks: list[Any]) -> None:
     assert metrics.chunks_received == metrics.chunks_delivered
     assert metrics.chunks_received == sum(not chunk.done for chunk in chunks)
     assert metrics.chunks_dropped == 0
+
+
+@pytest.mark.parametrize("how", ["whole", "7 bytes"])
+@pytest.mark.parametrize("entry", [*STREAMS, *FAILURES], ids=by_id)
+def test_a_recorded_answer_is_recorded_and_replayed_as_it_was_heard(
+    hear: Callable[..., Heard], entry: dict[str, Any], how: str, tmp_path: Path
+) -> None:
+    stream, chunks, error = hear(entry, how, "direct", record=tmp_path / "tape")
+    played = replay(tmp_path / "tape", speed=0)
+    again: list[Any] = []
+    failed = None
+    try:
+        gather(played, again)
+    except StreamkitError as raised:
+        failed = raised
+    assert [replace(chunk, timestamp=0.0) for chunk in again] == [
+        replace(chunk, timestamp=0.0) for chunk in chunks
+    ]
+    assert (type(failed), str(failed)) == (type(error), str(error))
+    assert (played.outcome, played.partial.usage) == (stream.outcome, stream.partial.usage)
 
 
 @pytest.mark.parametrize("how", ["whole", "7 bytes", "byte by byte"])

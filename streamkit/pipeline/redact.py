@@ -13,7 +13,7 @@ from json import dumps
 from typing import TypeVar
 
 from streamkit.errors import StreamkitError
-from streamkit.request import Request, Secret
+from streamkit.request import MASK, Request, Secret
 
 __all__ = ["Redactor"]
 
@@ -22,7 +22,6 @@ E = TypeVar("E", bound=StreamkitError)
 #: Shorter values are placeholders for local servers ("none", "EMPTY"), and replacing them would
 #: tear ordinary words apart.
 SHORTEST = 8
-MASK = "[redacted]"
 
 
 class Redactor:
@@ -34,18 +33,19 @@ class Redactor:
 
     def __init__(self, request: Request) -> None:
         values = (v for v in request.headers.values() if isinstance(v, Secret))
-        self._secrets = tuple(sorted(_forms(values), key=len, reverse=True))
+        #: Every form they may show in, the longest first.
+        self.secrets = tuple(sorted(_forms(values), key=len, reverse=True))
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        for secret in self._secrets:
+        for secret in self.secrets:
             if secret in text:
                 text = text.replace(secret, MASK)
         return text
 
     def data(self, data: bytes) -> bytes:
         """The same for bytes."""
-        for secret in self._secrets:
+        for secret in self.secrets:
             data = data.replace(secret.encode("utf-8"), MASK.encode())
         return data
 
@@ -60,7 +60,7 @@ class Redactor:
         The frames that decoded the answer hold its bytes, which may be an echo of the key, and a
         traceback with locals would print them.
         """
-        if not self._secrets:
+        if not self.secrets:
             return error
         error.__traceback__ = None
         error.args = tuple(self.text(a) if isinstance(a, str) else a for a in error.args)
@@ -75,7 +75,7 @@ class Redactor:
         return error
 
     def __repr__(self) -> str:
-        return f"Redactor({len(self._secrets)} secrets)"
+        return f"Redactor({len(self.secrets)} secrets)"
 
 
 def _forms(values: Iterable[str]) -> set[str]:

@@ -167,12 +167,11 @@ class Run(Report):
         self.counters.started = now if ended is None else min(now, ended)
         link = self._link = Link(Clocks(self.options.timeout))
         saver = self._saver(link)  # first: an id that is taken is told before anything is sent
-        retry = self.options.retry
         self._attempts = Attempts(
             source=self._source,
             tail=self.tail,
             link=link,
-            policy=None if retry is None else RetryPolicy(retry),
+            policy=self._retry_policy(),
             cancelled=self._cancelled,
             counters=self.counters,
             on_retry=self.hooks.retrying if self.hooks.on_retry else None,
@@ -216,6 +215,10 @@ class Run(Report):
         if config is None or not isinstance(self._source, HttpSource):
             return None
         return Carry(config, self._source, self.options.retry, resumes=self.resumes)
+
+    def _retry_policy(self) -> RetryPolicy | None:
+        retry = self.options.retry
+        return None if retry is None else RetryPolicy(retry)
 
     def _start_producer(self) -> None:
         assert self._reader is not None
