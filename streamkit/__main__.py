@@ -137,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-m", "--model", metavar="PROVIDER/MODEL", help="such as openai/gpt-4o-mini")
     add("--system", metavar="TEXT", help="instructions that stand above the prompt")
     add("--base-url", metavar="URL", help="another address that speaks the provider's API")
+    add("--allow-http", action="store_true", help="plain http to another machine, in the clear")
     add("--record", metavar="FILE", help="keep what the service sends in a new file, for replay")
     _add_shape(parser)
     add("--version", action="version", version=f"streamkit {__version__}")
@@ -164,7 +165,7 @@ def _choose(
 ) -> tuple[str, dict[str, Any]]:
     """The model to ask, and where; stderr says what was chosen for the user."""
     if options.model is not None:
-        return options.model, {"base_url": options.base_url}
+        return options.model, {"base_url": options.base_url, "allow_http": options.allow_http}
     if options.base_url is not None:
         raise ConfigurationError("--base-url needs a model: add -m MODEL")
     for provider, name in DEFAULT_MODELS.items():

@@ -66,6 +66,7 @@ class PlaceKeywords(TypedDict, total=False):
     base_url: str | None
     session: requests.Session | None
     headers: Mapping[str, str] | None
+    allow_http: bool | None
 
 
 class ClientKeywords(PlaceKeywords, total=False):
@@ -158,6 +159,8 @@ class Client:
         session: Your own requests session: used, never closed, never changed.
         headers: Sent with every request; ``headers=`` of one stream replaces them,
             ``extra_headers=`` adds to them.
+        allow_http: True lets requests go over plain http to other machines than this one, and
+            through a proxy, where the network can read key and prompt.
 
     Raises:
         ConfigurationError: An unknown keyword, or a value that cannot be right.
@@ -203,8 +206,8 @@ class Client:
             provider: Its name; ``provider/model`` is fine too. None is the client's own.
             timeout: Seconds for all of it, but that a name lookup cannot be interrupted; None waits
                 for ever.
-            keywords: ``api, api_key, base_url, session, headers``, in place of the client's, which
-                are not used at all for another provider than the client's.
+            keywords: ``api, api_key, base_url, session, headers, allow_http``, in place of the
+                client's, which are not used at all for another provider than the client's.
 
         Raises:
             ConfigurationError: An unknown provider or keyword, or a value that cannot be right.
@@ -295,7 +298,7 @@ def stream(model: str, prompt: Prompt, **keywords: Unpack[AllKeywords]) -> Strea
     Args:
         model: ``provider/model``; with ``provider=`` the model alone.
         prompt: Text, or a list of messages (mappings with ``role`` and ``content``).
-        keywords: ``provider, api, api_key, base_url, session, headers`` (where),
+        keywords: ``provider, api, api_key, base_url, session, headers, allow_http`` (where),
             ``system, temperature, top_p, max_tokens, stop, seed, tools, tool_choice,
             response_format, extra_body, extra_headers`` (what),
             ``mode, options, buffer, overflow, batch, flow, metrics, timeout, retry, recovery,
@@ -539,7 +542,7 @@ def _check_names(given: Mapping[str, Any], known: frozenset[str], where: str) ->
 
 
 def _resolve(given: Mapping[str, Any], model: str) -> Target:
-    where = {k: given.get(k) for k in ("provider", "api", "api_key", "base_url", "headers")}
+    where = {k: given.get(k) for k in _CLIENT - {"session"}}
     return resolve(model, **where)  # type: ignore[arg-type]
 
 

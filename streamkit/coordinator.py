@@ -62,12 +62,20 @@ class StreamingCoordinator:
 
     Args:
         session: Your own requests session: used, never closed, never changed.
+        allow_http: As for Client.
     """
 
     # Guarded by _lock: _streams, in the order in which they were started.
 
-    def __init__(self, session: requests.Session | None = None) -> None:
+    def __init__(
+        self, session: requests.Session | None = None, *, allow_http: bool = False
+    ) -> None:
+        if not isinstance(allow_http, bool):
+            raise ConfigurationError(
+                f"allow_http must be True or False, got a {type(allow_http).__name__}"
+            )
         self._transport = HttpTransport(session)
+        self._allow_http = allow_http
         self._streams: dict[str, Stream] = {}
         self._lock = Lock()
 
@@ -87,7 +95,8 @@ class StreamingCoordinator:
         Send the request and stream the answer to ``callback`` in a thread; the stream's id.
 
         Args:
-            url: http or https. A query is fine, a key in it is not: it belongs into the headers.
+            url: https, or http to this machine. A query is fine, a key in it is not: it belongs
+                into the headers.
             request: The body: bytes, text, or what becomes JSON.
             headers: A mapping or pairs. What carries a key, by its name, is kept out of messages.
             callback: Gets each Chunk, the ``done`` chunk last.
@@ -106,7 +115,7 @@ class StreamingCoordinator:
         Raises:
             ConfigurationError: Anything that cannot be sent or done, before anything is sent.
         """
-        source = _checked_request(url, request, headers, provider)
+        source = _checked_request(url, request, headers, provider, self._allow_http)
         stream = self._open(source, callback, parse_chunk, on_error, options)
         with self._lock:
             ended = [key for key, known in self._streams.items() if known.outcome is not None]
@@ -135,7 +144,7 @@ class StreamingCoordinator:
             ConfigurationError: As for start_stream().
             BaseException: What ended the stream, after ``on_error`` was called.
         """
-        source = _checked_request(url, request, headers, provider)
+        source = _checked_request(url, request, headers, provider, self._allow_http)
         return self._open(source, callback, parse_chunk, on_error, options).result()
 
     def status(self, stream_id: str) -> str:
@@ -213,9 +222,10 @@ def _checked_request(
     request: Any,
     headers: Mapping[str, str] | Iterable[tuple[str, str]],
     provider: str,
+    allow_http: bool,
 ) -> Request:
     place, _, query = str(url).partition("?")
-    checked_base_url(place, "url")
+    checked_base_url(place, "url", allow_http=allow_http)
     if "#" in query or not all("!" <= c <= "~" for c in query):
         raise ConfigurationError("url must have a query of ASCII characters, and no fragment")
     for name, _ in parse_qsl(query, keep_blank_values=True):
@@ -239,6 +249,7 @@ def _checked_request(
         headers=checked_headers({"Content-Type": "application/json"}, pairs),
         body=body,
         provider=provider,
+        allow_http=allow_http,
     )
 
 

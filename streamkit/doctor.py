@@ -32,7 +32,7 @@ __all__ = ["examine", "proxies_bypassed"]
 TIMEOUTS = Timeouts(connect=3.0, first=3.0, content=3.0, wire=3.0, total=3.0)
 PATIENCE = 4.0
 
-CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
+CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def examine(out: Screen) -> int:

@@ -113,6 +113,7 @@ class Request:
         headers: Values that carry a key are ``Secret``.
         body: The bytes of the JSON body.
         provider: The name shown in errors and metrics.
+        allow_http: Whether it may go in the clear through a proxy.
         sign: Makes headers that are only good for a while, such as a signature with a date, from
             the request; called before each send. They stand above ``headers``.
     """
@@ -122,6 +123,7 @@ class Request:
     body: bytes = field(repr=False, default=b"")
     method: str = "POST"
     provider: str = ""
+    allow_http: bool = False
     sign: Callable[[Request], Mapping[str, str]] | None = field(repr=False, default=None)
 
 
@@ -235,17 +237,28 @@ def check_header(name: str, value: str) -> None:
     The value is never quoted in the message: it may be a key.
 
     Raises:
-        ConfigurationError: A name that is no token, or that of a framing header; a value that is
-            empty, padded with blanks, holds a control character, or cannot be Latin-1 (RFC 9110
-            section 5.5).
+        ConfigurationError: A name that check_header_name() refuses; a value that is empty, padded
+            with blanks, holds a control character, or cannot be Latin-1 (RFC 9110 section 5.5).
     """
-    if not isinstance(name, str):
-        raise ConfigurationError(f"header names must be text, got {type(name).__name__}")
-    if not name or not all(c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~") for c in name):
-        raise ConfigurationError(f"header names must be RFC 9110 tokens, got {name[:40]!r}")
-    if name.lower() in _FRAMING:
-        raise ConfigurationError(f"the header {name} is set by the transport alone")
+    check_header_name(name)
     if not isinstance(value, str) or not value or value != value.strip():
         raise ConfigurationError(f"the value of {name} must be text without blanks at its ends")
     if any(ord(c) < 32 or ord(c) == 127 or ord(c) > 255 for c in value):
         raise ConfigurationError(f"the value of {name} holds a character no header may carry")
+
+
+def check_header_name(name: str) -> None:
+    """
+    Refuse what cannot be the name of a header; it is not quoted: it may be a key out of place.
+
+    Raises:
+        ConfigurationError: It is no token, or the name of a framing header.
+    """
+    if not isinstance(name, str):
+        raise ConfigurationError(f"header names must be text, got {type(name).__name__}")
+    if not name or not all(c.isascii() and (c.isalnum() or c in "!#$%&'*+-.^_`|~") for c in name):
+        raise ConfigurationError(
+            "header names must be RFC 9110 tokens: letters, digits and !#$%&'*+-.^_`|~"
+        )
+    if name.lower() in _FRAMING:
+        raise ConfigurationError(f"the header {name} is set by the transport alone")

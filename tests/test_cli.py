@@ -24,7 +24,7 @@ import pytest
 
 import streamkit
 from streamkit import doctor
-from streamkit.__main__ import DEFAULT_MODELS, main
+from streamkit.__main__ import DEFAULT_MODELS, _parser, main
 from streamkit.integrations.terminal import Screen, printable
 from streamkit.providers import BUILTIN, resolve
 from streamkit.testing import (
@@ -325,6 +325,47 @@ def test_json_says_what_failed(serve: Callable[..., LocalProvider]) -> None:
     assert (status, result["kind"], result["text"]) == (1, "result", "half an")
     assert result["outcome"] == "truncated"
     assert result["error"]["type"] == "TruncatedStream" and result["error"]["message"] in err
+
+
+def test_no_option_takes_a_key_and_no_command_line_shows_one(
+    serve: Callable[..., LocalProvider],
+) -> None:
+    words = {word for action in _parser()._actions for word in action.option_strings}
+    assert "--base-url" in words
+    assert not [w for w in words if any(x in w for x in ("key", "token", "secret", "header"))]
+    server = serve(Text("one"), Gate(), Text(" two"))
+    with started("Hi", *at(server), env=environment(OPENAI_API_KEY=KEY)) as process:
+        assert process.stdout is not None
+        assert os.read(process.stdout.fileno(), 100) == b"one"
+        shown = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        names = [p.read_text() for p in Path(f"/proc/{process.pid}/task").glob("*/comm")]
+        server.release()
+        process.communicate(timeout=10)
+    assert b"streamkit" in shown and KEY.encode() not in shown
+    assert KEY not in "".join(names)
+
+
+def test_plain_http_to_another_machine_needs_the_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["Hi", "-m", "openai/m", "--base-url", "http://gpu.invalid/v1"]
+    status, _, err = run(*words, OPENAI_API_KEY=KEY)
+    assert status == 2 and "must begin with https://" in err
+    status, _, err = run(*words, "--allow-http", OPENAI_API_KEY=KEY)
+    assert status == 1 and "cannot look up gpu.invalid" in err
+    assert KEY not in err
+
+
+def test_doctor_does_not_send_anything_in_the_clear_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, serve: Callable[..., LocalProvider]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.setblocking(False)
+        url = f"http://me:{KEY}@127.0.0.1:{proxy.getsockname()[1]}"
+        _, told = examined(monkeypatch, HTTP_PROXY=url, OPENAI_API_KEY=KEY)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()
+    assert "through the proxy in the clear" in told["ollama"]
+    assert told["proxies"] == f"http=http://***@127.0.0.1:{url.rpartition(':')[2]}"
+    assert KEY not in str(told)
 
 
 # Signals and pipes.

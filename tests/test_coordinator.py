@@ -339,13 +339,13 @@ def test_options_that_cannot_be_are_refused_at_once(
     [
         ("ftp://x", {}, {}, "url must begin with http"),
         (f"http://me:{KEY}@x/", {}, {}, "must not hold a user name or password"),
-        (f"http://x/?api_key={KEY}", {}, {}, "send 'api_key' in the headers"),
-        (f"http://x/?a=1#{KEY}", {}, {}, "no fragment"),
-        ("http://x/", object(), {}, "request must be bytes, text or what JSON can hold"),
-        ("http://x/", {"a": float("nan")}, {}, "request must be"),
-        ("http://x/", {}, {"X-Y": f"{KEY}\r\nX-Z: 1"}, "X-Y"),
-        ("http://x/", {}, None, "headers must be a mapping or pairs"),
-        ("http://x/", {}, ["a"], "headers must be a mapping or pairs"),
+        (f"https://x/?api_key={KEY}", {}, {}, "send 'api_key' in the headers"),
+        (f"https://x/?a=1#{KEY}", {}, {}, "no fragment"),
+        ("https://x/", object(), {}, "request must be bytes, text or what JSON can hold"),
+        ("https://x/", {"a": float("nan")}, {}, "request must be"),
+        ("https://x/", {}, {"X-Y": f"{KEY}\r\nX-Z: 1"}, "X-Y"),
+        ("https://x/", {}, None, "headers must be a mapping or pairs"),
+        ("https://x/", {}, ["a"], "headers must be a mapping or pairs"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_at_once_and_shows_no_key(
@@ -356,6 +356,22 @@ def test_what_cannot_be_sent_is_refused_at_once_and_shows_no_key(
     assert KEY not in str(caught.value)
 
 
+def test_plain_http_to_another_machine_must_be_asked_for() -> None:
+    url = "http://gpu.invalid/v1"
+    with (
+        StreamingCoordinator() as own,
+        pytest.raises(ConfigurationError, match=r"^url must begin with https://.*allow_http=True"),
+    ):
+        own.simple_stream(url, {}, {}, print, parse_chunk=parse)
+    with (
+        StreamingCoordinator(allow_http=True) as own,
+        pytest.raises(ConnectError, match=r"cannot look up gpu\.invalid"),
+    ):
+        own.simple_stream(url, {}, {}, print, parse_chunk=parse, retry=None)
+    with pytest.raises(ConfigurationError, match="allow_http must be True or False, got a str"):
+        StreamingCoordinator(allow_http="no")  # type: ignore[arg-type]
+
+
 def test_a_callback_that_cannot_be_called_is_refused(stage: Stage) -> None:
     with pytest.raises(ConfigurationError, match="on_chunk must be callable"):
-        stage.coordinator.start_stream("http://x/", {}, {}, 7, parse_chunk=parse)  # type: ignore[arg-type]
+        stage.coordinator.start_stream("https://x/", {}, {}, 7, parse_chunk=parse)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from streamkit.testing import Fin, LocalProvider, Status, Text
+from streamkit import Client, StreamkitError
+from streamkit.testing import FAULTS, Error, Fin, LocalProvider, Raw, Status, Text
 
 #: What no log may hold: the key, the prompt, the answer, what an HTTP error said.
 KEY, PROMPT, ANSWER, SAID = "canary-key-0123", "canary-prompt", "canary-answer", "canary-said"
@@ -108,6 +110,43 @@ def test_debug_tells_of_every_stream_and_of_no_content() -> None:
     assert "LookupError: mine" in told
     assert "provider=openai model='x'" in told
     assert "canary" not in told
+
+
+FORGED = "canary\n2026-01-01 00:00:00 streamkit ERROR forged\r\x1b[31mcanary\x85\u2028canary"
+
+
+@pytest.mark.parametrize("mode", ["direct", "buffered", "managed"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        FAULTS["sse-inject"],
+        FAULTS["ansi"],
+        [Status(400, FORGED)],
+        [Status(500, {"error": {"message": FORGED, "type": FORGED, "code": FORGED}})],
+        [Status(429, headers={"x-request-id": "canary-\x9b31m"})],
+        [Text("one"), Error(FORGED, type=FORGED)],
+        [Text("one"), Raw(f"event: {FORGED}\n\ndata: {{{FORGED}\n\n".encode())],
+    ],
+    ids=lambda script: type(script[0]).__name__,
+)
+def test_one_record_is_one_line_and_tells_no_content(
+    caplog: pytest.LogCaptureFixture, script: Any, mode: Any
+) -> None:
+    model = "openai/x\u2028[31m"
+    with caplog.at_level(logging.DEBUG), LocalProvider(script) as provider, Client() as client:
+        stream = client.stream(
+            model, PROMPT, api_key=KEY, base_url=provider.base_url(), mode=mode, retry=None
+        )
+        try:
+            stream.result()
+        except StreamkitError:
+            pass
+    ours = [record for record in caplog.records if record.name.startswith("streamkit")]
+    assert len(ours) >= 2
+    for record in caplog.records:
+        assert record.getMessage().isprintable()
+        assert record.exc_info is None
+        assert "canary" not in record.getMessage() and "forged" not in record.getMessage()
 
 
 def test_the_error_level_prints_errors_alone() -> None:

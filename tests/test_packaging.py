@@ -82,11 +82,27 @@ def test_the_readme_has_no_blanks_left_to_fill_in() -> None:
 # requests is imported first: at import urllib3 binds one loopback socket to learn whether the
 # machine has IPv6. What streamkit adds to that is what counts.
 IMPORT = """
-import logging, signal, sys, threading, warnings
-import requests
+import http.client, logging, os, signal, socket, sys, threading, warnings
+import requests, urllib3
+
+def values(module):
+    plain = (str, int, float, bool, type(None), tuple)
+    return {name: value for name, value in vars(module).items() if isinstance(value, plain)}
 
 def state():
     return {
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "paths": [list(sys.path), list(sys.meta_path), list(sys.path_hooks)],
+        "sockets": [socket.getdefaulttimeout(), socket.socket, socket.getaddrinfo],
+        "libraries": [
+            values(module)
+            for name, module in sorted(sys.modules.items())
+            if name.partition(".")[0] in ("requests", "urllib3", "http", "ssl", "socket")
+        ],
+        "classes": [dict(vars(c)) for c in (requests.Session, urllib3.PoolManager)],
+        "loggers": [logging.getLogger(n).handlers for n in ("urllib3", "requests")],
+        "threading": [threading.stack_size(), sys.getswitchinterval(), sys.getrecursionlimit()],
         "threads": len(threading.enumerate()),
         "signals": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
         "hooks": [sys.excepthook, sys.unraisablehook, threading.excepthook, sys.stdout, sys.stderr],
@@ -94,9 +110,19 @@ def state():
         "warnings": list(warnings.filters),
     }
 
-FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.fork", "os.posix_spawn", "_thread.start")
+FORBIDDEN = (
+    "socket.", "subprocess.", "os.system", "os.fork", "os.posix_spawn", "_thread.start",
+    "os.remove", "os.mkdir", "os.rename", "tempfile.", "urllib.Request", "sqlite3.",
+)
+#: Where Python itself reads modules from; in a checkout, the package's own folder.
+CODE = tuple(os.path.realpath(p) for p in (*sys.path, sys.prefix, sys.base_prefix) if p)
+CODE_FILES = (".py", ".pyc", ".so", ".pyd")
 
 def audit(event, args):
+    if event == "open" and isinstance(args[0], str):
+        path = os.path.realpath(args[0])
+        if not path.startswith(CODE) or ".pyc" not in path and not path.endswith(CODE_FILES):
+            raise RuntimeError(f"importing streamkit opened {path}")
     if event.startswith(FORBIDDEN):
         raise RuntimeError(f"importing streamkit did {event} {args}")
 

@@ -73,6 +73,10 @@ class Carrier(Protocol):
         """The way in use was refused by the service; whether another one is left."""
         ...
 
+    def forget(self) -> None:
+        """Nothing more will be asked for: let go of what the last answer left."""
+        ...
+
 
 class Splice:
     """
@@ -241,7 +245,8 @@ class Carry:
         return held
 
     def failed(self, error: StreamkitError) -> StreamkitError:
-        """What to raise in the end for what ended the last attempt."""
+        """Nothing more is asked for: what to raise for what ended the last attempt."""
+        self._source.forget()
         given_up = isinstance(error, ProviderError) or is_recoverable(error)
         if not self.made or not given_up:
             return error

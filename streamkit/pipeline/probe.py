@@ -126,6 +126,7 @@ class Probe:
             url=endpoint.base_url,
             headers=endpoint.headers,
             provider=endpoint.provider,
+            allow_http=endpoint.allow_http,
         )
         try:
             self._fetch(request)

@@ -214,6 +214,7 @@ class Run(Report):
         config = self.options.recovery
         if config is None or not isinstance(self._source, HttpSource):
             return None
+        self._source.carries = True
         return Carry(config, self._source, self.options.retry, resumes=self.resumes)
 
     def _retry_policy(self) -> RetryPolicy | None:

@@ -124,8 +124,12 @@ class HttpSource:
         self._transport = transport
         self._first = self._request = request
         self._call = call
+        #: Whether a broken answer may be carried on; else nothing of it is kept.
+        self.carries = False
+        #: What the last answer's rest is asked for with, what reads it, and from which byte.
+        self._rest: tuple[Request, Head, int] | None = None
         self._head: Head | None = None  # of the answer whose rest comes next
-        self._last: HttpFeed | None = None
+        self._offset = 0
         self._how = ""  # the rest is asked for
         self._refused: set[str] = set()
         self._new_provider = new_provider
@@ -151,27 +155,45 @@ class HttpSource:
             try:
                 if not 200 <= stream.status <= 299:
                     raise refusal(stream, request, self._new_provider(), self._limits)
-                head = self._head or Head(self._new_provider(), self._limits, self._tally)
-                offset = self._last.offset if self._head and self._last else 0
-                self._last = HttpFeed(stream, head, self._redactor, request, offset=offset)
-                return self._last
+                head = self._head or self._anew(self._new_provider())
+                keep = self._keep(request, head) if self.carries else None
+                return HttpFeed(stream, head, self._redactor, keep)
             except BaseException:
                 stream.close()
+                del stream  # its headers may echo the key, and a traceback holds this frame
                 raise
         except StreamkitError as error:
             self._redactor.error(error)
             raise
 
+    def _keep(self, request: Request, head: Head) -> Callable[[int], None]:
+        """What notes, when an answer's feed closes, how its rest could be had."""
+        before = self._offset if self._head is head else 0
+
+        def keep(received: int) -> None:
+            self._rest = None
+            resume = getattr(head.provider, "resume", None)  # a dialect of yours may have none
+            found = resume(request, before + received) if resume and head.error is None else None
+            if found is not None:
+                on = head if found.by == "offset" else self._anew(head.provider)
+                self._rest = found.request, on, before + received
+
+        return keep
+
+    def _anew(self, provider: Provider[Any]) -> Head:
+        return Head(provider, self._limits, self._tally)
+
     def resume(self) -> bool:
         """See Carrier."""
         self._how, self._head = "resumed", None
-        if self._last is None or self._how in self._refused:
+        if self._rest is None or self._how in self._refused:
             return False
-        rest = self._last.rest(self._limits, self._tally)
-        if rest is None:
-            return False
-        self._request, self._head = rest
+        self._request, self._head, self._offset = self._rest
         return True
+
+    def forget(self) -> None:
+        """See Carrier."""
+        self._rest = self._head = None
 
     def ask(self, text: str, strategy: Strategy) -> Way:
         """See Carrier."""
@@ -214,10 +236,13 @@ class HttpFeed:
     """
 
     def __init__(
-        self, stream: ByteStream, head: Head, redactor: Redactor, request: Request, *, offset: int
+        self,
+        stream: ByteStream,
+        head: Head,
+        redactor: Redactor,
+        keep: Callable[[int], None] | None = None,
     ) -> None:
-        self._request = request
-        self._before = offset
+        self._keep = keep
         self.status: int | None = stream.status
         self.request_id = redactor.text(request_id(stream.headers) or "") or None
         self.received = 0
@@ -256,7 +281,9 @@ class HttpFeed:
     @property
     def names(self) -> tuple[str | None, str | None]:
         """See Feed."""
-        return self._provider.model, self._provider.response_id
+        model, response_id = self._provider.model, self._provider.response_id
+        clean = self._redactor.text
+        return model and clean(model), response_id and clean(response_id)
 
     def read(self) -> list[Chunk] | None:
         """See Feed."""
@@ -279,21 +306,6 @@ class HttpFeed:
         self._ended = True
         return self._head.flush()
 
-    @property
-    def offset(self) -> int:
-        """Bytes of the answer's body so far, where several connections brought it."""
-        return self._before + self.received
-
-    def rest(self, limits: Limits, tally: dict[str, float]) -> tuple[Request, Head] | None:
-        """The request for the rest of this very answer and what reads it; None if there is none."""
-        resume = getattr(self._provider, "resume", None)  # a dialect of yours may have none
-        found = resume(self._request, self.offset) if resume and self._head.error is None else None
-        if found is None:
-            return None
-        if found.by == "offset":
-            return found.request, self._head
-        return found.request, Head(self._provider, limits, tally)
-
     def finish(self) -> None:
         """See Feed."""
         if self._ended or self._provider.finished:
@@ -302,6 +314,13 @@ class HttpFeed:
     def close(self) -> None:
         """See Feed."""
         self._stream.close()
+        keep, self._keep = self._keep, None
+        if keep is not None:
+            keep(self.received)
+        # The frames of an error's traceback hold this object, and what the server sent may echo
+        # the key: the decoder and the provider, which hold its last bytes, go.
+        vars(self).pop("_head", None)
+        vars(self).pop("_provider", None)
 
 
 def refusal(

@@ -6,8 +6,9 @@ environment, which holds a host (Ollama), a URL without its path (Groq), or word
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 from streamkit.errors import ConfigurationError
@@ -16,6 +17,7 @@ __all__ = [
     "bedrock_url",
     "checked_base_url",
     "groq_url",
+    "is_loopback",
     "ollama_openai_url",
     "ollama_url",
     "vertex_url",
@@ -24,10 +26,17 @@ __all__ = [
 #: Characters that make URL readers disagree about where the host ends.
 _FORBIDDEN = frozenset('\\<>"^`{|}')
 
+#: A part of a DNS name, and one that makes a number of the whole.
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*", re.IGNORECASE)
+
 OLLAMA_PORT = 11434
 
+#: What Ollama's server listens on, and where a client finds it.
+_LISTENING = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 
-def checked_base_url(url: str, source: str = "base_url") -> str:
+
+def checked_base_url(url: str, source: str = "base_url", *, allow_http: bool = False) -> str:
     """
     The URL without its trailing slashes.
 
@@ -36,10 +45,12 @@ def checked_base_url(url: str, source: str = "base_url") -> str:
     Args:
         url: Scheme, host, perhaps port and path; nothing else.
         source: What to call it in errors: the argument, or the environment variable.
+        allow_http: Take plain http to other machines too, not to this one alone.
 
     Raises:
-        ConfigurationError: Not http or https; no host; a user name, query, fragment or bad port;
-            a blank, a control character, or one outside ASCII. Source: PROMISES.md S5.
+        ConfigurationError: Not https, and not http to this machine either; no host that a resolver
+            takes for one; a user name, query, fragment or bad port; a blank, a control character,
+            or one outside ASCII. Source: PROMISES.md S5.
     """
     # Whatever may hold a password is refused before it is taken apart: the pieces would be plain
     # text in the locals of a traceback, where ``url`` itself is a Secret.
@@ -58,7 +69,60 @@ def checked_base_url(url: str, source: str = "base_url") -> str:
         raise ConfigurationError(f"{source} has a malformed host or port")
     if not place[0] or place[1] == 0:
         raise ConfigurationError(f"{source} must name a host, and a port above 0 if any")
+    if not _is_host(place[0]):
+        raise ConfigurationError(f"{source} must name its host by a DNS name or a full IP address")
+    if not (allow_http or url.lower().startswith("https:") or is_loopback(place[0])):
+        raise ConfigurationError(
+            f"{source} must begin with https://, or name this machine: over plain http the network "
+            "can read key and prompt (allow_http=True permits that)"
+        )
     return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """
+    Whether a host is this machine, by its spelling alone: nothing is looked up.
+
+    >>> [is_loopback(host) for host in ("127.0.0.1", "::1", "api.localhost", "127.0.0.1.example")]
+    [True, True, True, False]
+    """
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761 section 6.3
+        return True
+    try:
+        address = ip_address(name)
+    except ValueError:
+        return False
+    if isinstance(address, IPv4Address):
+        return address.is_loopback
+    return address == IPv6Address(1)
+
+
+def _is_host(host: str) -> bool:
+    """
+    Whether all who read the name take it for the same host.
+
+    Beyond DNS syntax: numbers such as ``127.1`` and ``2130706433`` are addresses to some resolvers
+    and names to others, and ``xn--`` must begin the ASCII form of a name outside ASCII.
+    """
+    try:
+        ip_address(host)
+        return True
+    except ValueError:
+        pass
+    labels = host.removesuffix(".").split(".")
+    if len(host) > 253 or _NUMBER.fullmatch(labels[-1]):
+        return False
+    return all(_LABEL.fullmatch(label) and _is_idna(label) for label in labels)
+
+
+def _is_idna(label: str) -> bool:
+    if label[:4].lower() != "xn--":
+        return True
+    try:
+        return not label[4:].encode().decode("punycode").isascii()
+    except UnicodeError:
+        return False
 
 
 def _host_and_port(url: str) -> tuple[str | None, int | None] | None:
@@ -79,7 +143,8 @@ def ollama_url(host: str) -> str:
     >>> ollama_url("192.168.0.2"), ollama_url("https://example.com"), ollama_url(":8080")
     ('http://192.168.0.2:11434', 'https://example.com:443', 'http://127.0.0.1:8080')
 
-    The port is 11434, but 80 or 443 where a scheme is written, as in Ollama's own client.
+    The port is 11434, but 80 or 443 where a scheme is written, as in Ollama's own client. A server
+    that listens on all addresses, 0.0.0.0, is reached on this machine.
     """
     if "@" in host:  # first, as in checked_base_url
         raise ConfigurationError("OLLAMA_HOST must not hold a user name or password")
@@ -93,10 +158,10 @@ def ollama_url(host: str) -> str:
     authority = _bracketed(authority)
     try:
         parts = urlsplit(f"//{authority}")
-        name, port = parts.hostname, parts.port
+        name, port = parts.hostname or "", parts.port
     except ValueError:
         raise ConfigurationError("OLLAMA_HOST has a malformed host or port") from None
-    name = _bracketed(name or "127.0.0.1")
+    name = _bracketed(_LISTENING.get(name, name))
     path = path.strip("/")
     return f"{scheme}://{name}:{port or default}" + (f"/{path}" if path else "")
 

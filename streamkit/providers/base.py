@@ -56,6 +56,7 @@ class Endpoint:
         base_url: Without a trailing slash.
         api_key: None where the service needs none.
         headers: Sent with each request, above the dialect's own.
+        allow_http: The user allows plain http beyond this machine.
         params: What a request's address or form needs beside that: an API version, a region, a
             project. Each dialect says which it reads.
         prefill: See Service.
@@ -65,6 +66,7 @@ class Endpoint:
     base_url: str
     api_key: Secret | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    allow_http: bool = False
     params: Mapping[str, str] = field(default_factory=dict)
     prefill: str | None = None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from streamkit.errors import ConfigurationError
 from streamkit.providers.base import Endpoint
-from streamkit.request import Call, Request, Secret, check_header
+from streamkit.request import Call, Request, Secret, check_header, check_header_name
 
 __all__ = [
     "build_request",
@@ -46,6 +46,7 @@ def build_request(
         headers=checked_headers(*layers),
         body=_encode(body, call.extra_body or {}),
         provider=endpoint.provider,
+        allow_http=endpoint.allow_http,
     )
 
 
@@ -90,6 +91,7 @@ def checked_headers(*layers: Mapping[str, str]) -> dict[str, str]:
                 raise ConfigurationError(
                     f"header names must be RFC 9110 tokens, got a {type(name).__name__}"
                 )
+            check_header_name(name)
             check_text(f"the value of {name[:40]}", value)
             check_header(name, value)
             folded = name.lower()

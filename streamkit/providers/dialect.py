@@ -12,7 +12,7 @@ from streamkit.errors import LimitExceeded, ProtocolError, ProviderError
 from streamkit.providers.base import Endpoint, Resume
 from streamkit.providers.build import checked_headers
 from streamkit.providers.calls import OpenCall, OpenCalls
-from streamkit.providers.failure import http_failure, stream_failure
+from streamkit.providers.failure import http_failure, stream_failure, without_secrets
 from streamkit.providers.models import read_names
 from streamkit.providers.prefill import FORMS, prefilled
 from streamkit.request import Call, Request, Secret
@@ -83,6 +83,7 @@ class Dialect:
             url=self.endpoint.base_url + self.models_path,
             headers=checked_headers(headers, self.endpoint.headers),
             provider=self.endpoint.provider,
+            allow_http=self.endpoint.allow_http,
         )
 
     def model_names(self, body: bytes) -> list[str]:
@@ -114,9 +115,13 @@ class Dialect:
     def _identify(self, model: Any, response_id: Any) -> None:
         """The first model and id that say something stay."""
         if not self.model and isinstance(model, str):
-            self.model = clean(model) or None
+            self.model = self._clean(model) or None
         if not self.response_id and isinstance(response_id, str):
-            self.response_id = clean(response_id) or None
+            self.response_id = self._clean(response_id) or None
+
+    def _clean(self, name: str) -> str:
+        """A word that every chunk shows: text, and without the key, which a server may echo."""
+        return without_secrets(clean(name), self.endpoint)
 
     def _report_usage(self, usage: Usage, details: dict[str, Any] | None = None) -> list[Chunk]:
         """
@@ -137,7 +142,7 @@ class Dialect:
     def _finish(self, reason: Any, chunks: list[Chunk]) -> None:
         """The last reason that says something stays, and goes on the last chunk it came with."""
         if isinstance(reason, str) and reason:
-            self.finish_reason = clean(reason)
+            self.finish_reason = self._clean(reason)
             if chunks:
                 chunks[-1].finish_reason = self.finish_reason
 

@@ -26,7 +26,7 @@ from streamkit.request import Secret
 from streamkit.wire.jsontext import is_whole, parse
 from streamkit.wire.surrogates import clean
 
-__all__ = ["http_failure", "request_id", "stream_failure"]
+__all__ = ["http_failure", "request_id", "stream_failure", "without_secrets"]
 
 #: Characters of a body that are kept. Source: PROMISES.md P63.
 MAX_BODY = 64 * 1024
@@ -95,10 +95,10 @@ def http_failure(
         body: JSON, SSE, HTML or text; may be cut anywhere.
         word: The service's type of the error, where it is not among the places all look in.
     """
-    text = _redact(body[:MAX_BODY].decode("utf-8", "replace"), endpoint)
+    text = without_secrets(body[:MAX_BODY].decode("utf-8", "replace"), endpoint)
     details = _read_body(text, endpoint)
     if word and not details.type:
-        details = details._replace(type=printable(_redact(word, endpoint), 100))
+        details = details._replace(type=printable(without_secrets(word, endpoint), 100))
     blocked = _class_of_words(details)[0] is ContentBlocked
     kind = ContentBlocked if blocked else _class_of_status(status)
     may_pass = status in RETRYABLE and not _is_used_up(details)
@@ -129,7 +129,7 @@ def stream_failure(endpoint: Endpoint, frame: Any) -> ProviderError:
     if isinstance(frame, str) and frame[:1] == '"' and is_whole(frame):
         frame = parse(frame)  # words in a JSON string
     text = frame if isinstance(frame, str) else json.dumps(frame, ensure_ascii=False)
-    text = _redact(clean(text), endpoint)[:MAX_BODY]
+    text = without_secrets(clean(text), endpoint)[:MAX_BODY]
     details = _read_body(text, endpoint)
     kind, retryable = _class_of_words(details)
     return kind(
@@ -157,7 +157,7 @@ def _read_body(text: str, endpoint: Endpoint) -> Details:
     """The details a body holds, whatever its form."""
     details = read_details(text)
     # Once more, unescaped: "sk\\u002d1234" is the key only after the JSON has been read.
-    message = details.message and _redact(details.message, endpoint)
+    message = details.message and without_secrets(details.message, endpoint)
     return details._replace(message=message)
 
 
@@ -219,7 +219,7 @@ def _phrase(status: int) -> str:
         return ""
 
 
-def _redact(text: str, endpoint: Endpoint) -> str:
+def without_secrets(text: str, endpoint: Endpoint) -> str:
     """``text`` without the endpoint's secrets; one that the end of the text cuts goes too."""
     for value in (endpoint.api_key, *endpoint.headers.values()):
         if not isinstance(value, Secret):

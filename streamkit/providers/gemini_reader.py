@@ -20,7 +20,6 @@ from streamkit.providers.gemini_parts import PartReader, name_of
 from streamkit.providers.shape import as_index, as_objects
 from streamkit.providers.usage import GEMINI, holds_more, read_usage
 from streamkit.wire.jsontext import parse
-from streamkit.wire.surrogates import clean
 
 if TYPE_CHECKING:
     from streamkit.wire.sse import Event
@@ -81,8 +80,8 @@ class FrameReader(PartReader):
         if failed and alone and not (frame.get("candidates") or frame.get("usageMetadata")):
             raise self._failure(frame)
         version = frame.get("modelVersion")
-        if version and isinstance(version, str):
-            self.model = clean(version)  # unlike at other services, the last one counts
+        if version and isinstance(version, str) and version != self.model:
+            self.model = self._clean(version)  # unlike at other services, the last one counts
         self._identify(None, frame.get("responseId"))
         self._read_feedback(frame.get("promptFeedback"))
         chunks: list[Chunk] = []

@@ -32,7 +32,7 @@ from streamkit.providers.openai_responses_items import (
 from streamkit.providers.shape import as_object
 from streamkit.providers.usage import RESPONSES, holds_more, read_usage
 from streamkit.wire.jsontext import is_whole, parse
-from streamkit.wire.surrogates import clean, clean_deep
+from streamkit.wire.surrogates import clean_deep
 
 if TYPE_CHECKING:
     from streamkit.wire.sse import Event
@@ -74,8 +74,8 @@ class ResponsesReader(EventDialect):
     @override
     def _identify(self, model: Any, response_id: Any) -> None:
         """The last model stays: the first event may repeat the request's alias."""
-        if model and isinstance(model, str):
-            self.model = clean(model)
+        if model and isinstance(model, str) and model != self.model:
+            self.model = self._clean(model)
         super()._identify(None, response_id)
 
     @override

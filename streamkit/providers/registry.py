@@ -80,6 +80,7 @@ def resolve(
     base_url: str | None = None,
     api_key: str | None = None,
     headers: Mapping[str, str] | None = None,
+    allow_http: bool | None = None,
     env: Mapping[str, str] = os.environ,
 ) -> Target:
     """
@@ -91,6 +92,8 @@ def resolve(
 
     A key from the environment is sent to a ``base_url`` argument when the provider was named, as
     gateways need it; when it was only guessed from the URL, ``api_key=`` alone is sent.
+
+    Wherever the base URL comes from, plain http is for this machine, unless ``allow_http``.
 
     Raises:
         UnknownProvider: No provider of that name, and no base_url.
@@ -104,6 +107,8 @@ def resolve(
     problem = _wrong_type(provider=provider, api=api, base_url=base_url, api_key=api_key)
     if headers is not None and not isinstance(headers, Mapping):
         problem = f"headers must be a mapping, got a {type(headers).__name__}"
+    if not isinstance(allow_http, bool | None):
+        problem = f"allow_http must be True or False, got a {type(allow_http).__name__}"
     if problem:
         base_url = api_key = headers = None
         raise ConfigurationError(problem)
@@ -116,13 +121,14 @@ def resolve(
     _check_model(name)
     params = _params(service, environment)
     base_url = _take_version(base_url, params)
-    base = _base_url(service, base_url, params, environment)
+    source, base = _base_url(service, base_url, params, environment)
+    base = checked_base_url(base, source, allow_http=allow_http or False)
     extra = checked_headers(_env_headers(service, environment), headers)
     key, bearer = _key(service, api_key, environment)
     if bearer is not None:
         extra.setdefault("Authorization", Secret(f"Bearer {bearer}"))
     has_auth = key is not None or not _AUTH_HEADERS.isdisjoint(h.lower() for h in extra)
-    if service.key_required and not has_auth and base == service.base_url:
+    if service.key_required and not has_auth and base == service.base_url.rstrip("/"):
         variables = " or ".join(service.key_env + service.bearer_env)
         hint = f"set {variables} or pass api_key=" if variables else "pass api_key="
         raise ConfigurationError(f"no API key for {service.name}: {hint}", missing=True)
@@ -133,6 +139,7 @@ def resolve(
             base_url=base,
             api_key=key,
             headers=extra,
+            allow_http=allow_http or False,
             params=params,
             prefill=service.prefill,
         ),
@@ -254,19 +261,20 @@ def _take_version(base_url: str | None, params: dict[str, str]) -> str | None:
 
 def _base_url(
     service: Service, base_url: str | None, params: Mapping[str, str], environment: _Environment
-) -> str:
+) -> tuple[str, str]:
+    """What says where to, and what it says; to be checked yet."""
     if base_url is not None:
-        return checked_base_url(base_url)
+        return "base_url", base_url
     found = environment.first(service.base_env)
     if found is not None:
         variable, value = found
-        return checked_base_url(Secret(service.read_base(value)), variable)
+        return variable, Secret(service.read_base(value))
     if service.build_base is not None:
-        return checked_base_url(service.build_base(params), "the environment")
+        return "the environment", service.build_base(params)
     if not service.base_url:
         ways = " or ".join([*(f"set {name}" for name in service.base_env), "pass base_url="])
         raise ConfigurationError(f"{service.name} has no address of its own: {ways}", missing=True)
-    return service.base_url
+    return f"the address of {service.name}", service.base_url
 
 
 def _key(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
+from requests.utils import select_proxy
 from typing_extensions import override
 
 from streamkit.errors import ConfigurationError
@@ -56,6 +59,9 @@ class HttpTransport:
             try:
                 response = self._send(session, request, link)
                 return HttpStream(response, link, request.url)
+            except ConfigurationError:
+                link.detach()
+                raise
             except FOREIGN as error:
                 link_says = link.aborted or link.expired is not None
                 if self._theirs is not None and _is_users(error) and not link_says:
@@ -113,6 +119,14 @@ class HttpTransport:
         seen = _Seen()
         prepared.hooks = {"response": [seen, *prepared.hooks.get("response", ())]}
         settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+        if not request.allow_http and _in_clear(str(prepared.url), settings["proxies"]):
+            del settings  # it may hold the proxy's password, and a traceback shows locals
+            raise ConfigurationError(
+                f"the request to {urlsplit(request.url).netloc} would go through the proxy in the "
+                "clear, with key and prompt: name the host in NO_PROXY, or pass allow_http=True"
+            )
+        if settings["verify"] is True and self._theirs is None:  # nobody named another bundle
+            settings["verify"] = os.environ.get("SSL_CERT_FILE") or True
         start = link.clocks.now()
         try:
             link.patience()
@@ -139,6 +153,11 @@ class HttpTransport:
         if not link.attached:  # the connection is not one of ours
             _take_over(response, link, link.clocks.now() - start)
         return response
+
+
+def _in_clear(url: str, proxies: Any) -> bool:
+    """Whether a proxy would read the request: all but https, which goes through a tunnel."""
+    return not url.startswith("https:") and select_proxy(url, proxies) is not None
 
 
 def _timeouts(link: Link) -> tuple[float, float]:

@@ -45,7 +45,8 @@ def test_a_server_on_this_machine_needs_no_key_and_any_other_names_its_variable(
 
 
 def test_ollama_s_own_variable_moves_its_openai_endpoint() -> None:
-    endpoint = resolve("ollama-openai/m", env={"OLLAMA_HOST": "10.0.0.2"}).endpoint
+    env = {"OLLAMA_HOST": "10.0.0.2"}
+    endpoint = resolve("ollama-openai/m", env=env, allow_http=True).endpoint
     assert endpoint.base_url == "http://10.0.0.2:11434/v1"
 
 

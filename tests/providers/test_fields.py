@@ -24,7 +24,7 @@ PROMPTED = [("ollama", "generate"), ("vllm", "completions")]
 def send(provider: str, api: str, *messages: Any, **options: Any) -> str:
     model = "anthropic.m" if provider == "bedrock" else "m"
     target = resolve(
-        model, provider=provider, api=api, base_url="http://h", api_key="k" * 9, env={}
+        model, provider=provider, api=api, base_url="https://h", api_key="k" * 9, env={}
     )
     call = build_call(target.model, list(messages), options)
     return target.dialect(target.endpoint).request(call).body.decode()

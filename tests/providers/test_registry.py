@@ -272,7 +272,7 @@ def test_the_base_url_comes_from_argument_then_environment_then_table() -> None:
 
 
 def test_ollama_host_may_be_short() -> None:
-    target = found("ollama/x", env={"OLLAMA_HOST": "box:99"})
+    target = found("ollama/x", env={"OLLAMA_HOST": "box:99"}, allow_http=True)
     assert target.endpoint.base_url == "http://box:99"
 
 

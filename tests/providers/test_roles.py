@@ -19,7 +19,7 @@ DIALECTS = [
 
 
 def send(provider: str, api: str, *messages: Any) -> Any:
-    target = resolve("m", provider=provider, api=api, base_url="http://h", api_key="k" * 9, env={})
+    target = resolve("m", provider=provider, api=api, base_url="https://h", api_key="k" * 9, env={})
     return target.dialect(target.endpoint).request(build_call(target.model, list(messages), {}))
 
 

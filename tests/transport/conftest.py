@@ -30,6 +30,7 @@ class Asker:
     """What the tests do with a client: ask for a stream, or open an answer below it."""
 
     key = KEY
+    allow_http = False
 
     def __init__(self) -> None:
         self.client = streamkit.Client(api_key=KEY)
@@ -37,6 +38,7 @@ class Asker:
     def __call__(self, where: LocalProvider | str, mode: str = "direct", **keywords: Any) -> Any:
         url = where if isinstance(where, str) else where.base_url("openai")
         keywords.setdefault("retry", None)
+        keywords.setdefault("allow_http", self.allow_http)
         return self.client.stream("openai/m", "Hi", base_url=url, mode=mode, **keywords)
 
     def fail(self, where: LocalProvider | str, mode: str = "direct", **keywords: Any) -> Any:

@@ -62,13 +62,20 @@ def test_refused(ask, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 64 + ".invalid", "a..b"])
-def test_a_name_nobody_knows(ask, mode, host):
-    _, error = ask.fail(f"http://{host}:8080/v1", mode)
+def test_a_name_nobody_knows(ask, mode):
+    _, error = ask.fail("https://no-such-host.invalid:8080/v1", mode)
     assert isinstance(error, ConnectError)
     assert (error.kind, error.stage) == ("dns", "connect")
-    assert str(error).startswith(f"cannot look up {host}:8080: ")
+    assert str(error).startswith("cannot look up no-such-host.invalid:8080: ")
     check_clean(error)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".invalid", "a..b"])
+def test_a_name_that_dns_cannot_carry(ask, host):
+    with pytest.raises(ConnectError) as caught:
+        HttpTransport().open(ask.request(f"http://{host}:8080/v1"), ask.link())
+    assert caught.value.kind == "dns"
+    assert str(caught.value).startswith(f"cannot look up {host}:8080: ")
 
 
 @pytest.mark.parametrize("size", [b"-5", b"zz", b"", b"0x"])

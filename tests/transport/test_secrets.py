@@ -124,7 +124,7 @@ def test_nor_do_retries(ask, serve, caplog, mode):
     assert len(error.attempts) == 3
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1", "http://no-such-host.invalid/v1"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/v1", "https://no-such-host.invalid/v1"])
 def test_nor_do_connections_that_fail(ask, caplog, url):
     fails(ask, url, "direct", caplog)
 

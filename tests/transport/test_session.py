@@ -250,9 +250,9 @@ def test_a_bundle_that_is_not_there(ask, serve, session, tls):
 @pytest.mark.parametrize("mode", MODES)
 def test_a_mocked_session_works(session, mode):
     with responses.RequestsMock() as mock:
-        mock.post("http://mock.invalid/v1/chat/completions", body=BODY)
+        mock.post("https://mock.invalid/v1/chat/completions", body=BODY)
         stream = streamkit.stream(
-            "openai/m", "Hi", base_url="http://mock.invalid/v1", api_key="k" * 9, session=session,
+            "openai/m", "Hi", base_url="https://mock.invalid/v1", api_key="k" * 9, session=session,
             mode=mode,
         )  # fmt: skip
         assert list(stream) == ["Hi"]
@@ -261,27 +261,27 @@ def test_a_mocked_session_works(session, mode):
 
 def test_a_mock_works_without_a_session_too(ask):
     with responses.RequestsMock() as mock:
-        mock.post("http://mock.invalid/v1/chat/completions", body=BODY)
-        assert list(ask("http://mock.invalid/v1")) == ["Hi"]
+        mock.post("https://mock.invalid/v1/chat/completions", body=BODY)
+        assert list(ask("https://mock.invalid/v1")) == ["Hi"]
 
 
 def test_a_mocked_error_status_is_the_error(session, ask):
     with responses.RequestsMock() as mock:
         mock.post(
-            "http://mock.invalid/v1/chat/completions",
+            "https://mock.invalid/v1/chat/completions",
             status=401,
             json={"error": {"message": "no such key"}},
         )
-        _, error = ask.fail("http://mock.invalid/v1", session=session)
+        _, error = ask.fail("https://mock.invalid/v1", session=session)
     assert isinstance(error, AuthenticationError) and "no such key" in str(error)
 
 
 def test_a_mocked_connection_error_is_ours(session, ask):
     with responses.RequestsMock() as mock:
         mock.post(
-            "http://mock.invalid/v1/chat/completions", body=requests.ConnectionError("mocked")
+            "https://mock.invalid/v1/chat/completions", body=requests.ConnectionError("mocked")
         )
-        _, error = ask.fail("http://mock.invalid/v1", session=session)
+        _, error = ask.fail("https://mock.invalid/v1", session=session)
     assert isinstance(error, streamkit.StreamInterrupted) and "mocked" in str(error)
 
 

@@ -18,9 +18,10 @@ MODES = ("direct", "buffered", "managed")
 
 
 @pytest.fixture(params=["tls", "proxy", "tunnel"])
-def way(request, serve, tls, trusted, monkeypatch, proxy):
+def way(request, ask, serve, tls, trusted, monkeypatch, proxy):
     """``way(script)``: a provider reached over TLS, through a proxy, or through a tunnel."""
     if request.param == "proxy":
+        ask.allow_http = True
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
     elif request.param == "tunnel":
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -107,21 +108,21 @@ def test_a_proxy_that_refuses_the_tunnel(ask, serve, tls, trusted, proxy, monkey
 
 def test_a_proxy_that_is_not_there(ask, serve, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    _, error = ask.fail(serve([Text("Hi")]))
+    _, error = ask.fail(serve([Text("Hi")]), allow_http=True)
     assert isinstance(error, ConnectError) and error.kind == "proxy" and error.retryable
     assert "through the proxy: Connection refused" in str(error)
 
 
 def test_a_proxy_whose_name_nobody_knows(ask, serve, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://no-such-proxy.invalid:3128")
-    _, error = ask.fail(serve([Text("Hi")]))
+    _, error = ask.fail(serve([Text("Hi")]), allow_http=True)
     assert isinstance(error, ConnectError) and error.kind == "proxy"
 
 
 @pytest.mark.parametrize("url", ["http://", "ftp://127.0.0.1", "http://user:hunter2@:x"])
 def test_a_proxy_address_that_is_none(ask, serve, monkeypatch, url):
     monkeypatch.setenv("HTTP_PROXY", url)
-    _, error = ask.fail(serve([Text("Hi")]))
+    _, error = ask.fail(serve([Text("Hi")]), allow_http=True)
     assert isinstance(error, ConfigurationError)
     assert "hunter2" not in str(error)
 
