@@ -42,12 +42,15 @@ class Drain:
         #: Seconds of a loop body that are too long; None where nobody asked.
         self._slow = flow.slow_threshold if managed and flow is not None else None
 
-    def next(self, timeout: float | None = None, *, delivered: bool = False) -> list[Chunk] | None:
+    def next(
+        self, timeout: float | None = None, *, delivered: bool = False, settles: bool = True
+    ) -> list[Chunk] | None:
         """
         The next chunks; [] when none came in time or a callback cancelled, None at the end (then
         ``final`` may be set).
 
-        With ``delivered`` they count as such at once: nobody but the callbacks gets them.
+        With ``delivered`` they count as such at once: nobody but the callbacks gets them. Without
+        ``settles`` what the reader ended with is raised only; failed() then makes it the outcome.
 
         Raises:
             BaseException: What ended the stream: its own error, or what a callback raised.
@@ -74,13 +77,17 @@ class Drain:
             if isinstance(error, KeyboardInterrupt) and run.consumer is None:
                 run.settle("cancelled")  # Ctrl-C while waiting: the user's word, not a failure
                 run.cut()
-            elif not run.fail(error):
+            elif (settles or not run.failed_with(error)) and not run.fail(error):
                 return None
             raise
         finally:
             run.draining.release()
             if run.ended.is_set:  # looked at last: who cancelled while we drained left it to us
                 run.tidy()
+
+    def failed(self, error: Exception) -> bool:
+        """next() raised this; False where a cancel was quicker, so that it is nobody's concern."""
+        return self.run.fail(error)
 
     def end(self, *, wait: bool = True) -> None:
         """

@@ -10,6 +10,7 @@ what they raise is counted, in any mode, and ends nothing.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from streamkit.observe.counters import Counters
 from streamkit.observe.metrics import Metrics
 from streamkit.observe.progress import Progress
 from streamkit.pipeline.options import StreamOptions
+from streamkit.pipeline.report import counted
 
 __all__ = ["HOOKS", "Hooks", "length"]
 
@@ -52,6 +54,8 @@ class Hooks:
         self.on_end: list[Callback] = []
         self.on_retry: list[Callback] = []
         self._batcher: ChunkBatcher[Chunk] | None = None
+        #: Batches that are complete, and about to be handed out.
+        self._ready: deque[Batch[Chunk]] = deque()
         self._metrics_due: float | None = None
         self._metrics_interval = 0.0
         self._progress_due = 0.0
@@ -71,7 +75,7 @@ class Hooks:
         if flow is not None and (managed or flow.errors == "count"):
             # Slow calls are noticed in managed mode only.
             flow = flow if managed else replace(flow, enabled=False)
-            watch = ConsumerWatch(flow, on_event=partial(_note, counters))
+            watch = ConsumerWatch(flow, on_event=partial(_note, counters, flow.errors))
             for name in ("on_text", "on_chunk", "on_batch"):
                 setattr(self, name, [partial(watch.call, call) for call in getattr(self, name)])
 
@@ -168,11 +172,11 @@ class Hooks:
             self._batches(self._batcher.close(), stopped)
 
     def undelivered(self) -> int:
-        """Forget the open batch; how many chunks in it reached no callback at all."""
+        """Forget the batches that were not handed out; how many chunks reached no callback."""
         batcher, self._batcher = self._batcher, None
         if batcher is None or self.on_text or self.on_chunk:
             return 0
-        return sum(map(len, batcher.flush()))
+        return sum(map(counted, [*self._ready, *batcher.flush()]))
 
     def deliver_final(self, chunk: Chunk, stopped: Callable[[], bool]) -> None:
         """The ``done`` chunk goes to on_chunk, after everything else."""
@@ -211,7 +215,9 @@ class Hooks:
         stopped: Callable[[], bool],
         between: Callable[[], None] | None = None,
     ) -> None:
-        for batch in batches:
+        self._ready += batches
+        while self._ready and not stopped():
+            batch = self._ready.popleft()
             began = monotonic()
             for call in self.on_batch:
                 if stopped():
@@ -240,11 +246,11 @@ def length(chunk: Chunk) -> int:
     return len(chunk.content)
 
 
-def _note(counters: Counters, event: FlowEvent) -> None:
+def _note(counters: Counters, errors: str, event: FlowEvent) -> None:
     """What the watch of the consumer saw."""
     if event.kind == "slow":
         counters.slow(event.value)
-    elif event.kind == "error":
+    elif event.kind == "error" and errors == "count":  # else it ends the stream
         if not counters.consumer_errors:
             log.warning("callback failed, goes on", exc_info=event.error)
         counters.consumer_errors += 1

@@ -174,6 +174,7 @@ class Publisher:
 
     def _consume(self, drain: Drain) -> None:
         run = self._run
+        run.only_calls = True
         try:
             while (chunks := drain.next(delivered=True)) is not None:
                 self._outbox.push_many(chunks)

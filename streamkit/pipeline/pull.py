@@ -65,9 +65,10 @@ class Pull:
         """See Stream.poll()."""
         pocket = self._kept()
         # Bounded without max_items too: a provider may fill the buffer as fast as we empty it.
-        wanted = self._run.options.buffer.capacity
-        # One more is taken out only when nothing is held: an error is noticed when it is due.
-        while len(pocket) < wanted if max_items is None else not pocket:
+        wanted = 1 if max_items is not None else self._run.options.buffer.capacity
+        # While something is held, only what is there: the end comes when everything was given out,
+        # so that on_end is last and the Result counts it all.
+        while not pocket or (len(pocket) < wanted and self._run.has_more):
             try:
                 if not self._fill(0.0, wait=False):
                     break

@@ -25,7 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from streamkit.chunk import Chunk, Outcome
 from streamkit.deadline import Clocks
-from streamkit.errors import ConcurrencyError, ConfigurationError, ConnectError, StreamkitError
+from streamkit.errors import (
+    ConcurrencyError,
+    ConfigurationError,
+    ConnectError,
+    RecoveryFailed,
+    StreamkitError,
+)
 from streamkit.flow.watch import Backpressure
 from streamkit.latch import Latch, Once, check_locks
 from streamkit.pipeline.attempts import Attempts
@@ -104,6 +110,8 @@ class Run(Report):
         self._reader: Iterator[list[Chunk]] | None = None
         self._producer: threading.Thread | None = None
         self.consumer: threading.Thread | None = None
+        #: Nobody but the callbacks gets the chunks.
+        self.only_calls = False
 
     # -- life
 
@@ -187,6 +195,7 @@ class Run(Report):
         elif self.tail.is_timed:
             link.timer = Overdue(self.tail, self._attempts.late.extend, self.counters)
         if self.ended.is_set:  # cancelled while we set up: cut what was made after it looked
+            forget(self)
             link.abort()
             if self._ring is not None:
                 self._ring.abort()
@@ -267,6 +276,12 @@ class Run(Report):
             raise self._failure
         return None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the next take finds chunks, and so is not the end. The drainer only."""
+        paced = self.pace is not None and not self.pace.is_empty
+        return paced or (self._ring is not None and len(self._ring) > 0)
+
     def _read_directly(self) -> list[Chunk] | None:
         assert self._reader is not None
         try:
@@ -289,6 +304,10 @@ class Run(Report):
 
     # -- the end
 
+    def failed_with(self, error: BaseException) -> bool:
+        """Whether the reader ended with this; else it is the user's, or a misuse."""
+        return error is self._failure
+
     def settle(self, outcome: Outcome, error: BaseException | None = None) -> bool:
         """Fix the outcome, unless it is fixed; True for the caller who did."""
         if not self._settled.take():
@@ -298,14 +317,16 @@ class Run(Report):
             self.error = error
             self.outcome = outcome
             self.counters.raised = error is not None and not self._failed_with(error)
-            forget(self)
         finally:
             self.ended.set()  # whatever interrupts us: nobody may wait for ever
+        forget(self)  # after that: who begins just now looks at it once it is remembered
         return True
 
     def _failed_with(self, error: BaseException) -> bool:
         """Whether it is what the last request failed with, which is counted there."""
         attempts = self._attempts
+        if isinstance(error, RecoveryFailed):
+            error = error.__cause__ or error
         return attempts is not None and any(made.error is error for made in attempts.made[-1:])
 
     def cancel(self, reason: str = "") -> None:
@@ -394,7 +415,7 @@ class Run(Report):
     def _announce(self) -> None:
         if self._announced.take():
             log.debug("stream ended id=%s outcome=%s reason=%r", self.id, self.outcome, self.reason)
-            if self.consumer is not None:
+            if self.only_calls:
                 self.counters.chunks_delivered -= self.hooks.undelivered()
             try:
                 self.hooks.finish(self.result, self.metrics, self.progress, self.error)

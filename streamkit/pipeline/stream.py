@@ -123,11 +123,14 @@ class Stream:
             while more:
                 due = batcher.due()
                 try:
-                    chunks = drain.next(None if due is None else max(0.0, due - monotonic()))
-                except Exception:
+                    patience = None if due is None else max(0.0, due - monotonic())
+                    chunks = drain.next(patience, settles=False)
+                except Exception as error:
                     for batch in batcher.close():
                         drain.count(batch)
                         yield batch
+                    if not drain.failed(error):
+                        return
                     raise
                 if chunks is None:
                     more = False
@@ -482,6 +485,7 @@ class Stream:
 
 def _drain_all(drain: Drain) -> None:
     """Run a stream to its end for its callbacks and its Result; wait() raises what ended it."""
+    drain.run.only_calls = True
     try:
         while drain.next(delivered=True) is not None:
             pass

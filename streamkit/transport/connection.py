@@ -218,6 +218,20 @@ class Adapter(HTTPAdapter):
         return manager
 
     @override
+    def close(self) -> None:
+        """
+        Close the idle connections, now.
+
+        A pool alone does so when nothing refers to it any more, and the traceback of an error that
+        the user keeps may refer to it for long. Pools in use go on: they are emptied, not closed.
+        """
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - it has no __iter__
+                if (pool := manager.pools.get(key)) is not None and pool.pool is not None:
+                    _empty(pool.pool)
+        super().close()
+
+    @override
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """As requests does, but without its cookies, whose parser warns of odd ones."""
         message: Any = getattr(resp._original_response, "msg", ())
@@ -229,3 +243,12 @@ class Adapter(HTTPAdapter):
 
 def _install(manager: PoolManager) -> None:
     manager.pool_classes_by_scheme = {"http": Pool, "https": TLSPool}
+
+
+def _empty(idle: queue.LifoQueue[Any]) -> None:
+    try:
+        while True:
+            if (connection := idle.get(block=False)) is not None:
+                connection.close()
+    except queue.Empty:
+        pass
