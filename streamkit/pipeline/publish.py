@@ -155,6 +155,7 @@ class Publisher:
             run.release()
             raise raised from None
         remember(self)
+        run.publisher = self._thread
         try:
             run.start_consumer(lambda: self._consume(drain))
         except BaseException:

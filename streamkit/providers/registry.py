@@ -162,7 +162,8 @@ def _wrong_type(**options: Any) -> str:
 
 def _choose(model: str, provider: str | None, *, has_base: bool) -> tuple[Service, str]:
     if provider is not None:
-        service = _find(provider)
+        # By its own name what was guessed once is found again: see StreamRecovery.
+        service = GUESSED if provider == GUESSED.name else _find(provider)
         if service is None:
             raise _unknown(f"no provider {_shown(provider)}", provider)
         return service, model
