@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import streamkit
-from streamkit.errors import StreamInterrupted
+from streamkit import Client
+from streamkit.errors import AuthenticationError, StreamInterrupted
 from streamkit.testing import (
     FAULTS,
     AfterAnswer,
@@ -23,6 +24,7 @@ from streamkit.testing import (
     Gate,
     Hang,
     Headers,
+    LocalProvider,
     NextRequest,
     Pause,
     Raw,
@@ -385,3 +387,21 @@ def test_many_threads_share_one_transport(ask, serve, run_in_thread: Callable[..
     for task in [run_in_thread(several) for _ in range(8)]:
         task.result()
     assert provider.connections <= 8
+
+
+def test_close_closes_idle_connections_while_an_error_refers_to_their_pool() -> None:
+    with LocalProvider(scripts=[Status(401), "Hi"]) as provider:
+        client = Client(provider="openai", base_url=provider.base_url(), api_key="sk-0123456789")
+        with pytest.raises(AuthenticationError) as kept:
+            client.stream("m", "Hi").result()
+        client.stream("m", "Hi").result()
+        held = _pools(client)  # as the frames of a traceback that somebody keeps may do
+        client.close()
+        assert provider.wait_idle(2.0)
+        assert held and kept.value.status == 401
+
+
+def _pools(client: Client) -> list[object]:
+    adapter: Any = client._transport._session().get_adapter("http://")
+    pools = adapter.poolmanager.pools
+    return [pools.get(key) for key in pools.keys()]  # noqa: SIM118 - it has no __iter__
