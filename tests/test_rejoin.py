@@ -173,6 +173,26 @@ def test_a_killed_process_is_listed_by_another_and_its_words_are_there(tmp_path:
     store.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only the lease tells")
+def test_a_killed_process_may_be_carried_on_before_its_lease_is_over(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    code = VICTIM.replace(", lease=0.5", "")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, url], stdout=subprocess.PIPE, text=True, env=env
+    ) as victim:
+        assert victim.stdout is not None and victim.stdout.readline() == "go\n"
+        recovery = StreamRecovery(url)
+        assert recovery.recoverable() == []
+        victim.kill()
+        victim.wait(10)
+    assert [(info.id, info.state) for info in recovery.recoverable()] == [("a", "open")]
+    store = open_store(url)
+    assert store.claim("a", on_lost="takeover").epoch == 2
+    assert recovery.recoverable() == []
+    store.close()
+
+
 def list_lost(store: Any) -> None:
     """Read to the end, as any follower does: the first to notice writes that it is lost."""
     with pytest.raises(Exception, match="without a word"):

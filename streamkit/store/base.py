@@ -65,9 +65,10 @@ class StreamInfo:
     A stream as it stands.
 
     ``first`` and ``last`` are the seq of the oldest entry kept and of the newest (``first`` is
-    ``last + 1`` where none is). ``lease_left`` is in seconds: 0.0 where the lease ran out, or the
-    stream is not open. An "open" stream with ``lease_left == 0.0`` has lost its writer, and nobody
-    who reads it has noticed yet. ``updated`` is the wall clock of the last append or renewal.
+    ``last + 1`` where none is). ``lease_left`` is in seconds: 0.0 where the lease ran out, the
+    writer's process is known to be gone, or the stream is not open. An "open" stream with
+    ``lease_left == 0.0`` has lost its writer, and nobody who reads it has noticed yet. ``updated``
+    is the wall clock of the last append or renewal.
 
     Thread safety: **immutable**.
     """
@@ -199,7 +200,8 @@ class StreamStore(Protocol):
         Become the one writer of a stream, new or lost.
 
         Args:
-            lease: Seconds without append or renewal after which the writer counts as lost.
+            lease: Seconds without append or renewal after which the writer counts as lost; it also
+                does as soon as its process is known to be gone.
             meta: What JSON can say about the stream, for info(); None keeps that of the writer
                 before.
             retain: Seconds to keep the stream after its end.
@@ -232,7 +234,8 @@ class StreamStore(Protocol):
         Ends behind the entry that ends the stream. Such an entry ("end", "failed", "cancelled",
         "lost") is the end only if nothing follows it: after a takeover the log goes on. Wherever
         the last entry is "lost", ProducerLost follows; one ``lease`` after its writer was last
-        heard of, the reader writes that entry itself.
+        heard of, the reader writes that entry itself. It need not wait for that where it can see
+        that the writer's process has ended: with SQLite, on Linux, in the same PID namespace.
 
         A wait ends within 100 ms of ``stop`` or of the store's close(). An iterator that another
         thread is inside of cannot be closed (Python raises ValueError): use ``stop``.

@@ -34,7 +34,8 @@ class Head:
     ``born`` is drawn when the stream is created: with ``epoch`` it tells one writer from all
     others, also from those of an earlier stream of the same id. ``size`` is the bytes of the
     entries kept, ``heard`` and ``updated`` the monotonic and the wall clock of the last append or
-    renewal, ``cancel`` the reason somebody gave for cancelling.
+    renewal, ``cancel`` the reason somebody gave for cancelling, ``owner`` the process of the writer
+    where others can tell whether it lives (see ``owner.py``).
 
     Thread safety: **immutable**.
     """
@@ -51,6 +52,7 @@ class Head:
     heard: float
     updated: float
     cancel: str | None = None
+    owner: str | None = None
     #: Where the store keeps it, if it needs a place of its own for that.
     key: int = 0
 
@@ -67,8 +69,8 @@ class Head:
             kept = max(OPEN_LEASES * self.lease, self.lease + self.retain)
         return now > self.heard + kept
 
-    def info(self, now: float, meta: dict[str, Any]) -> StreamInfo:
-        """What users see of it."""
+    def info(self, now: float, left: float, meta: dict[str, Any]) -> StreamInfo:
+        """What users see of it; ``left`` is what the store finds left of the lease."""
         expired = self.is_expired(now)
         return StreamInfo(
             id=self.id,
@@ -76,13 +78,13 @@ class Head:
             first=self.first,
             last=self.last,
             epoch=self.epoch,
-            lease_left=0.0 if expired else self.lease_left(now),
+            lease_left=0.0 if expired else left,
             meta={} if expired else meta,
             cancel_requested=self.cancel is not None,
             updated=self.updated,
         )
 
-    def check_claim(self, now: float, *, on_busy: str, on_lost: str) -> None:
+    def check_claim(self, now: float, left: float, *, on_busy: str, on_lost: str) -> None:
         """
         Whether a new writer may carry the stream on.
 
@@ -92,7 +94,6 @@ class Head:
         name = repr(self.id[:80])
         if self.state == "ended" or self.is_expired(now):
             raise StreamEnded(f"stream {name} has ended", stream_id=self.id)
-        left = self.lease_left(now)
         if left > 0:
             if on_busy == "takeover":
                 return

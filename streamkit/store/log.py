@@ -97,6 +97,14 @@ class LogStore:
         """An ear for what happens to a stream."""
         raise NotImplementedError
 
+    def owner(self) -> str | None:
+        """This process, as is_gone() of others knows it; None where only the lease can tell."""
+        return None
+
+    def is_gone(self, owner: str) -> bool:
+        """Whether it is certain that such a process has ended."""
+        return False
+
     def forked(self) -> None:
         """This is a child process now: let go of what belongs to the parent."""
         self._bell = Bell()
@@ -122,6 +130,7 @@ class LogStore:
             id=check_id(id), born=secrets.token_hex(8), state="open", epoch=1, first=1, last=0,
             size=0, lease=check_seconds("lease", lease, above_zero=True),
             retain=check_seconds("retain", retain), heard=0.0, updated=time.time(),
+            owner=self.owner(),
         )  # fmt: skip
         about = None if meta is None else dump("meta", meta)
         if self._clock() > self._swept + SWEEP_EVERY:
@@ -133,10 +142,11 @@ class LogStore:
                 head = shelf.put(replace(fresh, heard=now))
                 shelf.put_meta(head, about or b"{}")
             else:
-                head.check_claim(now, on_busy=on_busy, on_lost=on_lost)
+                head.check_claim(now, self.lease_left(head), on_busy=on_busy, on_lost=on_lost)
                 head = replace(
                     head, state="open", epoch=head.epoch + 1, lease=fresh.lease,
                     retain=fresh.retain, heard=now, updated=fresh.updated, cancel=None,
+                    owner=fresh.owner,
                 )  # fmt: skip
                 if about is not None:
                     shelf.put_meta(head, about)
@@ -166,7 +176,7 @@ class LogStore:
         check_id(id)
         with self._read() as shelf:
             head = _known(shelf.head(id), id)
-            return head.info(self._clock(), load(shelf.meta(head)))
+            return head.info(self._clock(), self.lease_left(head), load(shelf.meta(head)))
 
     def streams(self) -> list[StreamInfo]:
         """See StreamStore."""
@@ -177,7 +187,7 @@ class LogStore:
                 if head.is_expired(now):
                     continue
                 try:
-                    found.append(head.info(now, load(shelf.meta(head))))
+                    found.append(head.info(now, self.lease_left(head), load(shelf.meta(head))))
                 except StoreError:
                     pass  # one that is damaged hides no other; info() of it says so
         return found
@@ -279,8 +289,11 @@ class LogStore:
         return replace(head, first=first, size=size)
 
     def lease_left(self, head: Head) -> float:
-        """Seconds until that writer counts as lost."""
-        return head.lease_left(self._clock())
+        """Seconds until that writer counts as lost: none where its process is known to be gone."""
+        left = head.lease_left(self._clock())
+        if left > 0 and head.owner is not None and self.is_gone(head.owner):
+            return 0.0
+        return left
 
     def page(self, id: str, after: int, limit: int, born: str | None) -> tuple[Head, list[Record]]:
         """
@@ -309,7 +322,7 @@ class LogStore:
             if head is None or (head.born, head.epoch) != (seen.born, seen.epoch):
                 return
             now = self._clock()
-            if head.state != "open" or head.lease_left(now) > 0:
+            if head.state != "open" or self.lease_left(head) > 0:
                 return
             # It is kept from now on, however long ago its writer was heard of.
             head = replace(head, heard=now, updated=time.time())

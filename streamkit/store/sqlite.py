@@ -7,7 +7,8 @@ left half-written is cut off by SQLite (a checksum per frame). The pages of the 
 none: each row has its own here, so that a damaged file is an error and never wrong text.
 
 A reader is woken at once by writers of its own store object; those of other processes it notices by
-``PRAGMA data_version``, asked every 20 ms.
+``PRAGMA data_version``, asked every 20 ms. That the process of a writer was killed they notice
+without waiting for its lease to run out.
 
 Never used across a fork: the child leaves the inherited connections alone and opens its own.
 """
@@ -27,6 +28,7 @@ from streamkit.errors import ConfigurationError, StoreError
 from streamkit.process import on_exit, on_fork
 from streamkit.store.head import check_number
 from streamkit.store.log import MAX_BYTES, MAX_ENTRIES, LogStore
+from streamkit.store.owner import Owners
 from streamkit.store.sqlite_file import BUSY, connect, make_private, translated, use_wal
 from streamkit.store.sqlite_rows import Rows, check, prepare
 
@@ -96,6 +98,7 @@ class SqliteStore(LogStore):
         super().__init__(max_entries=max_entries, max_bytes=max_bytes, clock=clock)
         self.path = os.path.abspath(name)
         self._max_file_bytes = max_file_bytes
+        self._owners = Owners()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._write_lock = Lock()
@@ -120,6 +123,14 @@ class SqliteStore(LogStore):
     def listen(self, id: str) -> _SqliteEar:
         """An ear for what happens to a stream."""
         return _SqliteEar(self, id)
+
+    def owner(self) -> str | None:
+        """This process, for others on the host."""
+        return self._owners.me()
+
+    def is_gone(self, owner: str) -> bool:
+        """Whether it is certain that such a process has ended."""
+        return self._owners.is_gone(owner)
 
     def version(self) -> int:
         """A number that changes with every commit to the file."""

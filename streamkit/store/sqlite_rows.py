@@ -23,12 +23,13 @@ __all__ = ["Rows", "check", "prepare"]
 APPLICATION = 0x736B7374
 
 #: The version of the tables and of the JSON in them. Fields we do not know are left alone.
-SCHEMA = 1
+SCHEMA = 2
 
 TABLES = (
     "CREATE TABLE streams (key INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
     " born TEXT, state TEXT, epoch INTEGER, first INTEGER, last INTEGER, size INTEGER,"
-    " lease REAL, retain REAL, heard REAL, updated REAL, cancel TEXT, crc INTEGER)",
+    " lease REAL, retain REAL, heard REAL, updated REAL, cancel TEXT, crc INTEGER,"
+    " owner TEXT)",
     "CREATE TABLE metas (stream INTEGER PRIMARY KEY, data BLOB, crc INTEGER)",
     "CREATE TABLE entries (stream INTEGER, seq INTEGER, epoch INTEGER, kind TEXT, data BLOB,"
     " ts REAL, crc INTEGER, PRIMARY KEY (stream, seq)) WITHOUT ROWID",
@@ -36,7 +37,12 @@ TABLES = (
     f"PRAGMA user_version = {SCHEMA}",
 )
 
-COLUMNS = "key, id, born, state, epoch, first, last, size, lease, retain, heard, updated, cancel"
+#: What makes a file of version 1 one of version 2. Its rows stay as they are: without an owner.
+UPGRADE = ("ALTER TABLE streams ADD COLUMN owner TEXT", f"PRAGMA user_version = {SCHEMA}")
+
+COLUMNS = (
+    "key, id, born, state, epoch, first, last, size, lease, retain, heard, updated, cancel, owner"
+)
 
 
 def check(db: sqlite3.Connection) -> None:
@@ -50,22 +56,27 @@ def check(db: sqlite3.Connection) -> None:
         return
     if _pragma(db, "application_id") != APPLICATION:
         raise StoreError("the file is a database of another program")
-    if (found := _pragma(db, "user_version")) != SCHEMA:
+    if not 1 <= (found := _pragma(db, "user_version")) <= SCHEMA:
         raise StoreError(f"the store has schema {found}; this version of streamkit reads {SCHEMA}")
 
 
 def prepare(db: sqlite3.Connection, max_file_bytes: int | None) -> None:
-    """Make the tables where there are none, and bound the file."""
+    """Make the tables where there are none or older ones, and bound the file."""
     if max_file_bytes is not None:
         pages = max_file_bytes // _pragma(db, "page_size")
         db.execute(f"PRAGMA max_page_count = {max(1, pages)}")
-    if _pragma(db, "schema_version") != 0:
+    if not _missing(db):
         return
     db.execute("BEGIN IMMEDIATE")
-    if _pragma(db, "schema_version") == 0:  # another process may have been faster
-        for statement in TABLES:
-            db.execute(statement)
+    for statement in _missing(db):  # another process may have been faster
+        db.execute(statement)
     db.execute("COMMIT")
+
+
+def _missing(db: sqlite3.Connection) -> tuple[str, ...]:
+    if _pragma(db, "schema_version") == 0:
+        return TABLES
+    return UPGRADE if _pragma(db, "user_version") < SCHEMA else ()
 
 
 def _pragma(db: sqlite3.Connection, name: str) -> int:
@@ -110,8 +121,9 @@ class Rows:
         row = _values(head)
         self._db.execute(
             "UPDATE streams SET born = ?, state = ?, epoch = ?, first = ?, last = ?, size = ?,"
-            " lease = ?, retain = ?, heard = ?, updated = ?, cancel = ?, crc = ? WHERE key = ?",
-            (*row[2:], _crc(row), head.key),
+            " lease = ?, retain = ?, heard = ?, updated = ?, cancel = ?, owner = ?,"
+            " crc = ? WHERE key = ?",
+            (*row[2:], _row_crc(row), head.key),
         )
         return head
 
@@ -175,19 +187,26 @@ class Rows:
 def _values(head: Head) -> tuple[Any, ...]:
     return (
         head.key, head.id, head.born, head.state, head.epoch, head.first, head.last, head.size,
-        head.lease, head.retain, head.heard, head.updated, head.cancel,
+        head.lease, head.retain, head.heard, head.updated, head.cancel, head.owner,
     )  # fmt: skip
 
 
 def _head(row: tuple[Any, ...]) -> Head:
     *values, crc = row
-    if crc != _crc(tuple(values)):
+    if crc != _row_crc(tuple(values)):
         raise _damaged(f"the row of stream {str(row[1])[:80]!r}")
-    key, id, born, state, epoch, first, last, size, lease, retain, heard, updated, cancel = values
+    (key, id, born, state, epoch, first, last, size,
+     lease, retain, heard, updated, cancel, owner) = values  # fmt: skip
     return Head(
         key=key, id=id, born=born, state=state, epoch=epoch, first=first, last=last, size=size,
         lease=lease, retain=retain, heard=heard, updated=updated, cancel=cancel,
+        owner=owner,
     )  # fmt: skip
+
+
+def _row_crc(row: tuple[Any, ...]) -> int:
+    """That of a row without an owner is the one it had in version 1."""
+    return _crc(row if row[-1] is not None else row[:-1])
 
 
 def _crc(values: tuple[Any, ...], data: bytes = b"") -> int:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -272,10 +273,53 @@ def test_a_database_of_another_program_is_refused_and_left_as_it_is(path: Path) 
 def test_a_store_of_a_later_version_is_refused(path: Path) -> None:
     SqliteStore(path).close()
     db = sqlite3.connect(path)
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 3")
     db.close()
-    with pytest.raises(StoreError, match="schema 2"):
+    with pytest.raises(StoreError, match="schema 3"):
         SqliteStore(path)
+
+
+def make_first_version(path: Path) -> None:
+    """A file of schema 1 with an open stream: no owners."""
+    store = SqliteStore(path)
+    store.owner = lambda: None  # type: ignore[method-assign]
+    store.claim("a", lease=1e6, meta={"x": 1}).append([{"text": "one"}])
+    store.close()
+    db = sqlite3.connect(path)
+    db.execute("ALTER TABLE streams DROP COLUMN owner")
+    db.execute("PRAGMA user_version = 1")
+    row = db.execute(
+        "SELECT key, id, born, state, epoch, first, last, size, lease, retain, heard, updated,"
+        " cancel FROM streams"
+    ).fetchone()
+    db.execute("UPDATE streams SET crc = ?", (crc32(repr(row).encode()),))
+    db.commit()
+    db.close()
+
+
+def test_a_file_of_the_first_version_is_read_and_goes_on_as_one_of_this(path: Path) -> None:
+    make_first_version(path)
+    store = SqliteStore(path)
+    assert texts(store) == ["one"] and store.info("a").meta == {"x": 1}
+    assert store.info("a").lease_left > 100, "of its writer nobody knows but by the lease"
+    store.claim("a", on_busy="takeover").append([{"text": "two"}])
+    assert texts(store) == ["one", "two"]
+    store.close()
+    again = SqliteStore(path)
+    assert texts(again) == ["one", "two"]
+    assert again.page("a", 0, 1, None)[0].owner == again.owner()
+    again.close()
+
+
+def test_many_may_find_a_file_of_the_first_version_at_once(
+    path: Path, run_in_thread: Callable[..., Any]
+) -> None:
+    make_first_version(path)
+    opening = [run_in_thread(SqliteStore, path) for _ in range(6)]
+    for task in opening:
+        store = task.result()
+        assert texts(store) == ["one"]
+        store.close()
 
 
 @pytest.mark.parametrize("content", [b"hello", b"x" * 5000, b"SQLite format 3\0" + b"\0" * 4080])

@@ -22,6 +22,7 @@ KILLS = int(os.environ.get("STREAMKIT_TEST_KILLS", "100"))
 
 PROLOGUE = """
 import json, os, random, signal, sys, time
+from pathlib import Path
 from streamkit.errors import *
 from streamkit.store import SqliteStore
 PATH, SEED = sys.argv[1], int(sys.argv[2])
@@ -170,6 +171,111 @@ print(json.dumps([listed, got, last, took, writer.epoch]))
     assert took < 3, "lease 0.3 s and one poll"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only the lease tells")
+def test_a_killed_writer_is_known_as_lost_at_once(script: Callable[..., Any]) -> None:
+    """Its lease is that of publish(), 15 s; nobody waits for it."""
+    before, blocked, listed, busy, last, epoch = script("""
+import threading
+def work(pipe):
+    store = SqliteStore(PATH)
+    for id in "abcd":
+        store.claim(id).append([{"text": "x"}])
+    os.write(pipe, b"x")
+    signal.pause()
+child = fork(work)
+os.read(child[1], 1)
+store = SqliteStore(PATH)
+before = [info.lease_left > 10 for info in store.streams()]
+try:
+    store.claim("c", on_lost="takeover")
+except StreamBusy:
+    before.append("busy")
+took = []
+def follow():
+    try:
+        list(store.read("a", block=30))
+    except ProducerLost:
+        took.append(time.monotonic())
+looked, lease_left = threading.Event(), store.lease_left
+store.lease_left = lambda head: (lease_left(head), looked.set())[0]
+thread = threading.Thread(target=follow)
+thread.start()
+looked.wait()  # it saw the writer alive, and waits for its next word
+os.kill(child[0], signal.SIGKILL)
+killed = time.monotonic()
+thread.join()
+blocked = took[0] - killed  # nobody has waited for it: it is a zombie
+listed = [(info.id, info.state, info.lease_left) for info in store.streams()]
+try:
+    store.claim("d")
+except StreamEnded as error:
+    busy = "is lost" in str(error)
+os.waitpid(child[0], 0)
+try:
+    begin = time.monotonic()
+    list(store.read("b", 1))
+except ProducerLost as error:
+    last = [error.last_seq, time.monotonic() - begin]
+writer = store.claim("c", on_lost="takeover")
+print(json.dumps([before, blocked, listed, busy, last, writer.epoch]))
+""")
+    assert before == [True] * 4 + ["busy"]
+    assert blocked < 1
+    assert listed == [["a", "lost", 0.0]] + [[id, "open", 0.0] for id in "bcd"]
+    assert busy and last[0] == 1 and last[1] < 1 and epoch == 2
+
+
+def test_a_stopped_writer_is_not_lost_before_its_lease(script: Callable[..., Any]) -> None:
+    took, left = script("""
+def work(pipe):
+    writer = SqliteStore(PATH).claim("a", lease=1.5)
+    os.write(pipe, b"x")
+    signal.pause()
+begin = time.monotonic()
+child = fork(work)
+os.read(child[1], 1)
+os.kill(child[0], signal.SIGSTOP)
+os.waitpid(child[0], os.WUNTRACED)
+store = SqliteStore(PATH)
+left = store.info("a").lease_left
+try:
+    list(store.read("a", block=0.1))
+except ProducerLost:
+    took = time.monotonic() - begin
+os.kill(child[0], signal.SIGKILL)
+os.waitpid(child[0], 0)
+print(json.dumps([took, left]))
+""")
+    assert took >= 1.5 and left > 0
+
+
+def test_a_writer_lives_on_when_its_main_thread_has_ended(script: Callable[..., Any]) -> None:
+    """Linux shows such a process as a zombie."""
+    state, left = script("""
+def work(pipe):
+    import ctypes, threading
+    writer = SqliteStore(PATH).claim("a")
+    def run():
+        while b") Z " not in Path("/proc/self/stat").read_bytes():
+            time.sleep(0.001)
+        writer.append([{"text": "still here"}])
+        os.write(pipe, b"x")
+        signal.pause()
+    threading.Thread(target=run).start()
+    ctypes.CDLL(None).pthread_exit(None)
+child = fork(work)
+os.read(child[1], 1)
+state = Path(f"/proc/{child[0]}/stat").read_text().split(")")[1].split()[0]
+store = SqliteStore(PATH)
+left = store.info("a").lease_left
+assert texts(store, "a") == ["still here"]
+os.kill(child[0], signal.SIGKILL)
+os.waitpid(child[0], 0)
+print(json.dumps([state, left]))
+""")
+    assert state == "Z" and left > 10
+
+
 def test_of_many_processes_one_gets_each_stream(script: Callable[..., Any]) -> None:
     wins = script("""
 def work(pipe):
@@ -179,7 +285,7 @@ def work(pipe):
         try:
             store.claim(f"s{n}").append([{"text": "mine"}])
             won.append(n)
-        except StreamBusy:
+        except (StreamBusy, StreamEnded):  # the winner writes, or has ended: then it is lost
             pass
     os.write(pipe, json.dumps(won).encode())
 gate = os.pipe()
@@ -301,7 +407,9 @@ for round in range(6):
     writer.append([{"text": str(round + 1)}])
     assert next(reader).data == {"text": str(round + 1)}
 assert texts(store, "a") == [str(n) for n in range(7)]
-assert len(store.streams()) == 7
+lives = {info.id: info.lease_left > 0 for info in store.streams()}
+assert len(lives) == 7 and lives.pop("a")
+assert not any(lives.values()) or sys.platform != "linux", "they are the children's own"
 store.close()
 import sqlite3
 db = sqlite3.connect(PATH)
