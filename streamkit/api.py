@@ -535,10 +535,11 @@ def _check_names(given: Mapping[str, Any], known: frozenset[str], where: str) ->
     for name in given:
         if name not in known:
             close = nearest(name, known)
-            raise ConfigurationError(
-                f"{where} has no keyword {name!r}{close}; fields of the provider's "
-                "own request go into extra_body={...}"
-            )
+            if "extra_body" in known:
+                close += "; fields of the provider's own request go into extra_body={...}"
+            elif name in _REQUEST and where == "resume()":
+                close = ": the request is the one in the store"
+            raise ConfigurationError(f"{where} has no keyword {name!r}{close}")
 
 
 def _resolve(given: Mapping[str, Any], model: str) -> Target:

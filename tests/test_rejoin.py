@@ -6,28 +6,39 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
 
+import streamkit
 from streamkit import (
     AuthenticationError,
     Chunk,
+    ConfigurationError,
+    RecoveryFailed,
     Result,
     StoreError,
+    StreamBusy,
+    StreamEnded,
     StreamInterrupted,
     StreamRecovery,
     UnknownStream,
-    Usage,
     api,
+    follow,
     open_store,
+    stream,
     wrap,
 )
+from streamkit.chunk import Usage as Counts
 from streamkit.pipeline.saved import Place, Saved, describe
 from streamkit.pipeline.saver import Saver
 from streamkit.request import build_call
 from streamkit.store import MemoryStore, SqliteStore
+from streamkit.testing import Hang, LocalProvider, Reset, Status, Text, Usage
 
 CALL = build_call("m", "Hi", {"temperature": 0.5})
 META = describe(Place(provider="openai", model="m"), CALL, "exact")
@@ -75,7 +86,7 @@ def test_the_partial_has_all_that_came(store: Any) -> None:
         store, "a",
         Chunk("hm", kind="reasoning"),
         Chunk('{"a"', kind="tool_call", metadata={"index": 0, "id": "c", "name": "add"}),
-        Chunk("", kind="usage", metadata={"usage": Usage(3, 4)}),
+        Chunk("", kind="usage", metadata={"usage": Counts(3, 4)}),
         Chunk(" answer", model="m"),
     )  # fmt: skip
     recovery = StreamRecovery(store)
@@ -83,7 +94,11 @@ def test_the_partial_has_all_that_came(store: Any) -> None:
     assert (running.text, running.outcome) == ("Half an answer", None)
     saver.failed(StreamInterrupted("x"), recoverable=True)
     partial = recovery.partial("a")
-    assert (partial.text, partial.reasoning, partial.usage) == ("Half an answer", "hm", Usage(3, 4))
+    assert (partial.text, partial.reasoning, partial.usage) == (
+        "Half an answer",
+        "hm",
+        Counts(3, 4),
+    )
     assert (partial.tool_calls[0].name, partial.tool_calls[0].arguments) == ("add", '{"a"')
     assert (partial.outcome, partial.model) == ("transport_error", "m")
 
@@ -134,6 +149,68 @@ def test_without_a_request_nothing_can_be_resumed(store: Any) -> None:
     save(store, "a", meta={"provider": "p"}).close()
     with pytest.raises(StoreError, match="not kept"):
         StreamRecovery(store).resume("a")
+
+
+# -- the whole way, through the public API
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., LocalProvider]]:
+    """``serve(script)``: a LocalProvider that is closed at the end of the test."""
+    with ExitStack() as stack:
+        yield lambda *args, **kw: stack.enter_context(LocalProvider(*args, **kw))
+        streamkit.close()
+
+
+@pytest.mark.parametrize("mode", ["direct", "buffered", "managed"])
+def test_an_answer_that_could_not_be_carried_on_is_resumed_later(
+    serve: Any, store: Any, mode: Any
+) -> None:
+    first, second = "The first half, ", "and the second."
+    served = [[Text(first), Reset()], Status(503), [Text(second), Usage(3, 4)]]
+    server, recovery = serve(scripts=served), StreamRecovery(store)
+    where: dict[str, Any] = {"base_url": server.base_url("openai"), "api_key": "sk-12345678"}
+    answer = stream(
+        "openai/m", "Hi", temperature=0.5, mode=mode, retry={"initial": 0.001}, **where,
+        recovery={"store": store, "id": "my own", "max_retries": 1},
+    )  # fmt: skip
+    with pytest.raises(RecoveryFailed):
+        answer.wait(10)
+    assert [(info.id, info.state) for info in recovery.recoverable()] == [("my own", "failed")]
+    assert recovery.partial("my own").text == first
+    rest = recovery.resume("my own", mode=mode, **where)
+    assert rest.partial.text == first, "before anything is sent"
+    assert "".join(rest) == second
+    result = rest.result()
+    assert (result.text, result.outcome) == (first + second, "completed")
+    assert [(seam.at, seam.how) for seam in result.recoveries] == [(len(first), "appended")]
+    assert server.requests[2].json["temperature"] == 0.5
+    assert recovery.recoverable() == []
+    assert "".join(follow(store, "my own")) == first + second
+    with pytest.raises(StreamEnded):
+        recovery.resume("my own", mode=mode, **where).wait(10)
+
+
+def test_an_answer_that_is_being_written_is_busy_until_it_is_cancelled(
+    serve: Any, store: Any
+) -> None:
+    server, recovery = serve([Text("Half"), Hang()]), StreamRecovery(store)
+    where: dict[str, Any] = {"base_url": server.base_url("openai"), "api_key": "sk-12345678"}
+    answer = stream("openai/m", "Hi", recovery={"store": store, "id": "a"}, **where)
+    texts = iter(answer)
+    assert next(texts) == "Half"
+    assert recovery.recoverable() == []
+    with pytest.raises(StreamBusy):
+        recovery.resume("a", **where).wait(10)
+    texts.close()  # type: ignore[attr-defined]
+    assert answer.wait(10).outcome == "cancelled"
+    assert until(lambda: [info.state for info in recovery.recoverable()] == ["cancelled"])
+    with pytest.raises(ConfigurationError, match="give base_url"):
+        recovery.resume("a", api_key="sk-12345678")
+    with pytest.raises(
+        ConfigurationError, match="'temperature': the request is the one in the store"
+    ):
+        recovery.resume("a", temperature=1.0, **where)
 
 
 VICTIM = """
@@ -191,6 +268,14 @@ def test_a_killed_process_may_be_carried_on_before_its_lease_is_over(tmp_path: P
     assert store.claim("a", on_lost="takeover").epoch == 2
     assert recovery.recoverable() == []
     store.close()
+
+
+def until(holds: Callable[[], bool]) -> bool:
+    """Whether it comes to hold within 5 seconds: a reading thread has to leave first."""
+    end = monotonic() + 5
+    while not holds() and monotonic() < end:
+        sleep(0.001)
+    return holds()
 
 
 def list_lost(store: Any) -> None:

@@ -100,6 +100,11 @@ class Splice:
         """Text that another stream had brought."""
         self._parts.append(text)
 
+    def drop_repetition(self) -> None:
+        """An attempt broke while it repeated the old text: that is shown to nobody twice."""
+        if isinstance(self._joint, Joint) and self._joint.repeats:
+            self._held = ""
+
     def begin(self, seam: Seam, way: Way) -> None:
         """Another attempt goes on after what came."""
         if way.how == "resumed" and self._joint is not None:
@@ -240,6 +245,7 @@ class Carry:
             splice.begin(Seam(attempt, 0, "", error=why), Way("resumed"))
             return []
         held = tail.break_off(wall)
+        splice.drop_repetition()
         way = self._source.ask(splice.text, self._config.strategy)
         splice.begin(Seam(attempt, 0, "", abandoned=tail.begun_calls, error=why), way)
         return held

@@ -72,6 +72,11 @@ class Joint:
         self._follow(before)
         return "" if self._places else self._decide()
 
+    @property
+    def repeats(self) -> bool:
+        """Whether all that came so far is long enough to be a repetition, and nothing else yet."""
+        return self.how is None and bool(self._places)
+
     def flush(self) -> str:
         """The end of the new text -> what was held, but for a repetition up to the old end."""
         return "" if self.how is not None else self._decide()

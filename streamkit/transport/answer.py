@@ -146,6 +146,11 @@ class HttpStream:
     def _take(self) -> tuple[Any, Any]:
         taken = self._raw, self._connection
         self._raw = self._connection = None
+        # The head may echo the key. An error's frames hold this object, and reach the pool, where
+        # a connection holds its last answer.
+        if isinstance(self._body, http.client.HTTPResponse):
+            self._body.headers = self._body.msg = http.client.HTTPMessage()
+        self.headers = {}
         return taken
 
     def _missing(self) -> int:

@@ -1,7 +1,7 @@
 """
 The promises P27 to P65 of PROMISES.md, and the tests that hold the library to each.
 
-P28 is the whole suite on a free-threaded Python. P56 to P59 belong to recovery and the stores.
+P28 is the whole suite on a free-threaded Python.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ _CASE = "tests/faults/test_cases.py::test_a_fault_gives_what_its_case_says"
 _CLOCKS = "tests/transport/test_clocks.py"
 _POOL = "tests/transport/test_pool.py"
 _ATTEMPTS = "tests/pipeline/test_attempts.py"
+_RECOVERY = "tests/pipeline/test_recovery.py"
 _RETRY = "tests/recovery/test_retry.py"
 
 #: Promise -> tests.
@@ -120,6 +121,35 @@ PROMISES: Mapping[str, tuple[str, ...]] = {
         f"{_ATTEMPTS}::test_a_passing_failure_is_sent_again_with_the_same_bytes",
         "tests/faults/test_same_request.py"
         "::test_every_attempt_sends_the_same_body_and_the_same_headers",
+    ),
+    "P56": (
+        f"{_RECOVERY}::test_an_answer_cut_at_every_event_boundary_is_whole_again",
+        f"{_RECOVERY}::test_every_kind_of_break_is_carried_on_in_every_mode",
+        f"{_RECOVERY}::test_a_text_may_be_cut_in_the_middle_of_everything",
+        f"{_RECOVERY}::test_a_character_cut_in_half_is_joined_or_begun_again",
+        f"{_RECOVERY}::test_a_tool_call_that_was_cut_is_made_anew",
+        "tests/recovery/test_splice.py"
+        "::test_what_the_model_repeats_verbatim_is_left_out_at_every_cut",
+    ),
+    "P57": (
+        f"{_RECOVERY}::test_a_model_that_diverges_goes_on_after_a_seam_that_says_so",
+        "tests/recovery/test_splice.py"
+        "::test_a_model_that_begins_all_over_in_other_words_has_diverged_and_all_of_it_shows",
+    ),
+    "P58": (
+        "tests/store/test_sqlite_processes.py"
+        "::test_a_writer_killed_at_any_moment_leaves_all_it_was_told_is_there",
+        "tests/store/test_sqlite.py"
+        "::test_whichever_statement_fails_nothing_is_lost_and_nothing_is_there_twice",
+        "tests/store/test_sqlite_rows.py::test_a_torn_log_gives_a_prefix",
+        "tests/faults/test_stores.py::test_a_full_file_costs_the_answer_nothing",
+        "tests/faults/test_stores.py::test_whatever_the_system_says_costs_the_answer_nothing",
+    ),
+    "P59": (
+        f"{_ATTEMPTS}::test_nothing_is_sent_again_after_content",
+        "tests/pipeline/test_follow.py::test_whoever_comes_back_gets_the_rest",
+        "tests/process/test_rejoined.py"
+        "::test_what_a_killed_process_had_is_read_and_carried_on_by_another",
     ),
     "P60": (
         _CASE,

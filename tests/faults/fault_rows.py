@@ -1,9 +1,8 @@
 """
 The fault matrix: a row per kind of fault, what the user gets, and the tests that show it.
 
-The table in the README is ``table()``. Rows and numbers are those of PROMISES.md section 2; 61
-(recovery) and 71 (stores) are told where these are. What a fault of LocalProvider does exactly
-stands in fault_cases.py.
+The table in the README is ``table()``. Rows and numbers are those of PROMISES.md section 2. What a
+fault of LocalProvider does exactly stands in fault_cases.py.
 """
 
 from __future__ import annotations
@@ -23,7 +22,9 @@ _POOL = "tests/transport/test_pool.py"
 _HOOKS = "tests/pipeline/test_hooks.py"
 _STREAM = "tests/pipeline/test_stream.py"
 _ATTEMPTS = "tests/pipeline/test_attempts.py"
+_RECOVERY = "tests/pipeline/test_recovery.py"
 _RETRY = "tests/recovery/test_retry.py"
+_STORES = "tests/faults/test_stores.py"
 _FAILURE = "tests/providers/test_failure.py"
 _LEAVING = "tests/process/test_leaving.py"
 _SIGNALS = "tests/process/test_signals.py"
@@ -233,6 +234,15 @@ ROWS: tuple[Row, ...] = (
         "yes",
         tests=(f"{_FAULTS}::test_a_break_before_the_answer_is_tried_again",
                f"{_ATTEMPTS}::test_a_passing_failure_is_sent_again_with_the_same_bytes")),
+    Row(61, "any break after the first content, with `recovery=True`",
+        "the joined text, each seam told; or `RecoveryFailed` with all that came", "by recovery",
+        tests=(f"{_RECOVERY}::test_an_answer_cut_at_every_event_boundary_is_whole_again",
+               f"{_RECOVERY}::test_every_kind_of_break_is_carried_on_in_every_mode",
+               f"{_RECOVERY}::test_a_text_may_be_cut_in_the_middle_of_everything",
+               f"{_RECOVERY}::test_a_tool_call_that_was_cut_is_made_anew",
+               f"{_RECOVERY}::test_a_model_that_diverges_goes_on_after_a_seam_that_says_so",
+               f"{_RECOVERY}::test_a_service_that_keeps_the_answer_sends_the_rest_of_it",
+               f"{_RECOVERY}::test_attempts_used_up_raise_recovery_failed_with_everything")),
     Row(62, "your callback is slower than the answer",
         "all text (`block`, `coalesce`); with `drop`, `overwrite` a gap and exact counts",
         tests=("tests/pipeline/test_producer.py"
@@ -281,6 +291,19 @@ ROWS: tuple[Row, ...] = (
                "::test_a_parser_without_memory_ends_the_stream_behind_its_text",
                "tests/faults/test_memory.py"
                "::test_an_event_larger_than_the_memory_is_an_error_and_the_next_stream_works")),
+    Row(71, "the store of a recovery is full, forbidden, broken or gone",
+        "the text; a warning in the log, and nothing more is kept",
+        tests=(f"{_STORES}::test_a_full_file_costs_the_answer_nothing",
+               f"{_STORES}::test_whatever_the_system_says_costs_the_answer_nothing",
+               f"{_STORES}::test_a_stream_deleted_under_its_writer_is_an_answer_like_any_other",
+               "tests/store/test_sqlite_processes.py::test_a_disk_that_is_full_is_an_outage",
+               "tests/store/test_sqlite.py"
+               "::test_whichever_statement_fails_nothing_is_lost_and_nothing_is_there_twice",
+               "tests/store/test_sqlite_rows.py::test_a_torn_log_gives_a_prefix",
+               "tests/store/test_sqlite_processes.py"
+               "::test_a_writer_killed_at_any_moment_leaves_all_it_was_told_is_there",
+               "tests/process/test_rejoined.py"
+               "::test_what_a_killed_process_had_is_read_and_carried_on_by_another")),
     Row(72, "a prompt of 50 MB, odd text; NaN, bytes, half a surrogate pair in it",
         "sent exactly; `ConfigurationError` before anything is sent", "no",
         tests=("tests/faults/test_prompts.py::test_a_prompt_of_50_megabytes_is_sent_exactly",

@@ -129,6 +129,15 @@ def test_an_answer_cut_at_every_event_boundary_is_whole_again(
         assert model.shown == [WHOLE[:cut]]
 
 
+@pytest.mark.parametrize("came", [20, 40, 56, 57, 58, 80])
+def test_an_attempt_that_breaks_while_it_repeats_shows_nothing_twice(ask: Any, came: int) -> None:
+    cut, again = 100, 57
+    model = Model([cut, cut - again + came], (Cut(),), again)
+    answer = ask(model)
+    assert "".join(answer) == WHOLE == answer.result().text
+    assert model.shown == [WHOLE[:cut], WHOLE[: max(cut, cut - again + came)]]
+
+
 @pytest.mark.parametrize("how", BREAKS)
 def test_every_kind_of_break_is_carried_on_in_every_mode(ask: Any, how: str, mode: str) -> None:
     answer = ask(Model([30, 70, 110], BREAKS[how]), mode=mode)

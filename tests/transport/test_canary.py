@@ -11,6 +11,7 @@ import logging
 import pickle
 import threading
 import traceback
+from contextlib import closing
 from dataclasses import asdict
 from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -18,9 +19,19 @@ from typing import Any
 import pytest
 
 import streamkit
-from streamkit import Limits, StreamkitError, StreamOptions, Timeouts
+from streamkit import (
+    Limits,
+    RecoveryFailed,
+    RetryConfig,
+    StreamkitError,
+    StreamOptions,
+    StreamRecovery,
+    Timeouts,
+    follow,
+    open_store,
+)
 from streamkit.request import Secret
-from streamkit.testing import FAULTS, Data, Done, Error, Headers, Raw, Status, Text
+from streamkit.testing import FAULTS, Data, Done, Error, Headers, Raw, Reset, Status, Text
 
 KEY = "sk-marker-0123456789abcdef"
 OPTIONS = StreamOptions(
@@ -41,8 +52,23 @@ ECHOES: dict[str, Any] = {
     "in an event name": [Text("a"), Raw(f"event: {KEY}\nid: {KEY}\ndata: {{\n\n")],
     "in a comment": [Raw(f": {KEY}\n\n"), Text("a")],
     "in an error after text": [Text("a"), Error(KEY, code=KEY)],
+    "in the head of an answer that breaks": [
+        Headers({"x-request-id": KEY, "x-more": KEY}), Text("a"), Reset(),
+    ],
+    "in the head of a refusal": [Status(503, "no", headers={"x-request-id": KEY, "x-more": KEY})],
     "in a redirect's query": [Status(307, b"", headers={"location": f"https://h/?k={KEY}"})],
     "in a redirect's user": [Status(307, b"", headers={"location": f"https://{KEY}:{KEY}@h/"})],
+}  # fmt: skip
+#: What breaks an answer that is carried on, and then its rest.
+BROKEN: dict[str, Any] = {
+    "an error event": [Text("half"), Error(KEY, code=KEY)],
+    "a comment": [Text("half"), Raw(f": {KEY}\n\n"), Reset()],
+    "the names": [Text("half"), Data({"id": KEY, "model": KEY, "choices": []}), Reset()],
+    "the head": [Headers({"x-request-id": KEY, "x-more": KEY}), Text("half"), Reset()],
+    "a refusal of the rest": [
+        [Text("half"), Reset()],
+        [Status(503, {"error": {"message": KEY, "code": KEY}}, headers={"x-request-id": KEY})],
+    ],
 }
 #: Ends of the walk: what belongs to the interpreter, and to the tests.
 OUTSIDE = (type, ModuleType, FunctionType, BuiltinFunctionType, logging.Logger, threading.Thread)
@@ -87,11 +113,20 @@ def shown(stream: Any, error: BaseException | None, chunks: list[Any]) -> str:
         text += repr(asdict(thing)) + repr(copy.deepcopy(thing))
         text += pickle.dumps(thing).decode("latin-1")
     if error is not None:
-        told = traceback.TracebackException.from_exception(error, capture_locals=True)
-        lines = "".join(told.format())
-        text += f"{error!r}{error!s}{vars(error)!r}" + lines.partition("streamkit/")[2]
+        text += f"{error!r}{error!s}{vars(error)!r}" + traced(error)
         text += repr(copy.copy(error)) + pickle.dumps(error).decode("latin-1")
     return text
+
+
+def traced(error: BaseException) -> str:
+    """The traceback with its locals, without those of tests, which know the marker."""
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    lines = ""
+    while told is not None:
+        frames = [frame for frame in told.stack if "/streamkit/" in frame.filename]
+        lines += "".join(told.format_exception_only()) + "".join(repr(f.locals) for f in frames)
+        told = told.__cause__ or told.__context__
+    return lines
 
 
 def check(ask: Any, provider: Any, mode: str, caplog: Any, capfd: Any, recwarn: Any) -> None:
@@ -123,6 +158,31 @@ def test_no_fault_shows_the_key(ask, serve, caplog, capfd, recwarn, fault):
 @pytest.mark.parametrize("where", ECHOES)
 def test_no_echo_shows_the_key(ask, serve, caplog, capfd, recwarn, where, mode):
     check(ask, serve(ECHOES[where]), mode, caplog, capfd, recwarn)
+
+
+@pytest.mark.parametrize("kept_by", ["recovery", "publish"])
+@pytest.mark.parametrize("echo", BROKEN)
+def test_neither_recovery_nor_a_store_shows_the_key(ask, serve, tmp_path, caplog, echo, kept_by):
+    url, script = f"sqlite:///{tmp_path}/s.db", BROKEN[echo]
+    provider = serve(scripts=script) if isinstance(script[0], list) else serve(script)
+    keep = {"store": url, "id": "a"} if kept_by == "recovery" else {}
+    with caplog.at_level(logging.DEBUG), closing(open_store(url)) as store:
+        stream = ask(
+            provider, "buffered", retry=RetryConfig(initial=0.001, max_retries=1),
+            recovery={"max_retries": 1, **keep}, extra_headers={"X-Token": KEY},
+        )  # fmt: skip
+        if kept_by == "publish":
+            stream.publish(url, "a")
+        with pytest.raises(RecoveryFailed) as caught:
+            stream.wait(10)
+        with pytest.raises(RecoveryFailed) as followed:
+            list(follow(url, "a"))
+        error, read = caught.value, followed.value
+        text = shown(stream, error, []) + f"{read!r}{vars(read)!r}{store.info('a')!r}"
+        text += repr(error.partial.recoveries) + repr(StreamRecovery(url).partial("a"))
+        text += "".join(file.read_bytes().decode("latin-1") for file in tmp_path.iterdir())
+    assert "half" in text and KEY not in text + caplog.text
+    assert [thing for thing in reached(error) if plain(thing)] == []
 
 
 def test_client_call_and_request_show_no_key(ask, serve):
