@@ -110,7 +110,8 @@ class Attempts:
         # The first look at the time starts the clock of max_seconds.
         held = tail.tick(time(), now())
         if self._carry is not None and self._carry.resumes:
-            held += self._carry.prepare(tail, 1, None, time())
+            for lot in self._carry.prepare(tail, 1, None, time()):
+                held += lot
         yield from self._given(held)
         while not tail.stopped:
             self._link.begin_attempt()
@@ -148,14 +149,15 @@ class Attempts:
             if carry is None or not tail.content:
                 return
             try:
-                yield from self._given(carry.prepare(tail, self._number + 1, broken, time()))
+                for held in carry.prepare(tail, self._number + 1, broken, time()):
+                    yield from self._given(held)
                 return
             except ConfigurationError as error:
                 log.debug("recovery failed error=%s", error)  # it cannot be asked for the rest
         # Nothing will come to complete what is held.
         yield from self._given(tail.flush(time(), broken=True))
         assert carry is not None
-        raise carry.failed(broken)
+        raise broken if broken is tail.error else carry.failed(broken)  # the user's stays itself
 
     def _patience(self, until: float) -> float:
         """Seconds to wait now: until the next attempt, or until something is due."""

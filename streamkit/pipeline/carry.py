@@ -14,6 +14,7 @@ anew, and those that had begun are struck from the record.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -224,9 +225,10 @@ class Carry:
 
     def prepare(
         self, tail: Broken, attempt: int, error: StreamkitError | None, wall: float
-    ) -> list[Chunk]:
+    ) -> Iterator[list[Chunk]]:
         """
-        See to it that the next attempt brings the rest -> what the broken one had held.
+        See to it that the next attempt brings the rest; gives what the broken one had held, before
+        the service is asked: it may have no way to go on, and what was recorded is to be shown.
 
         Args:
             tail: What came.
@@ -243,12 +245,11 @@ class Carry:
         why = None if error is None else f"{type(error).__name__}: {error}"
         if error is not None and not isinstance(error, ProviderError) and self._source.resume():
             splice.begin(Seam(attempt, 0, "", error=why), Way("resumed"))
-            return []
-        held = tail.break_off(wall)
+            return
+        yield tail.break_off(wall)
         splice.drop_repetition()
         way = self._source.ask(splice.text, self._config.strategy)
         splice.begin(Seam(attempt, 0, "", abandoned=tail.begun_calls, error=why), way)
-        return held
 
     def failed(self, error: StreamkitError) -> StreamkitError:
         """Nothing more is asked for: what to raise for what ended the last attempt."""

@@ -44,6 +44,7 @@ from streamkit.pipeline.ledger import chunk_to_json, end_to_json
 from streamkit.pipeline.run import Run
 from streamkit.process import forget, remember
 from streamkit.store import AppendReply, StreamStore, Writer, open_store
+from streamkit.store.base import RENEW
 
 __all__ = ["Publisher", "publish"]
 
@@ -55,9 +56,6 @@ ROOM, BYTES = 64, 4 * 1024 * 1024
 #: Seconds before an append is tried again; doubles up to the second number. Chosen: a store that
 #: was busy for a moment is soon asked again, one that is gone not often.
 AGAIN, MOST = 0.05, 1.0
-
-#: The lease is renewed after this part of it: two renewals may fail before it is lost.
-RENEW = 1 / 3
 
 
 def publish(
@@ -145,16 +143,17 @@ class Publisher:
             ConnectError: No thread can be started; the stream has failed with it.
         """
         run = self._run
+        remember(self)  # first: it may be over, and forgotten, as soon as it is started
         try:
             self._thread.start()
         except RuntimeError as error:
+            forget(self)
             raised = ConnectError(
                 f"no thread for the publisher: {error}", kind="resources", retryable=False
             )
             run.fail(raised)
             run.release()
             raise raised from None
-        remember(self)
         run.publisher = self._thread
         try:
             run.start_consumer(lambda: self._consume(drain))
@@ -223,13 +222,18 @@ class Publisher:
                     break
                 self._append(batcher.feed(chunks, monotonic()))
             if monotonic() >= self._renew_at:
-                self._ask(self._writer.renew)
+                self._heed(self._ask(self._writer.renew))
         self._append(batcher.close())
 
     def _append(self, batches: list[Batch[Chunk]]) -> None:
         for batch in batches:
             items = [chunk_to_json(chunk) for chunk in batch]
-            self._ask(lambda items=items: self._writer.append(items))  # type: ignore[misc]
+            self._heed(self._ask(lambda items=items: self._writer.append(items)))  # type: ignore[misc]
+
+    def _heed(self, reply: AppendReply) -> None:
+        """Somebody may ask to cancel; not once the end is written, which is what all are told."""
+        if reply.cancel_requested:
+            self._run.cancel(reply.reason)
 
     def _finish(self) -> None:
         """The entry that ends the stream."""
@@ -244,7 +248,7 @@ class Publisher:
             ending = end_to_json(result)
             self._ask(lambda: self._writer.end(ending))
 
-    def _ask(self, call: Callable[[], AppendReply]) -> None:
+    def _ask(self, call: Callable[[], AppendReply]) -> AppendReply:
         """One call to the store, repeated while it is away: it writes nothing twice."""
         until, delay = None, AGAIN
         while True:
@@ -261,5 +265,4 @@ class Publisher:
             alarm.wait(min(delay, until - now))
             delay = min(2 * delay, MOST)
         self._renew_at = monotonic() + self._writer.lease * RENEW
-        if reply.cancel_requested:
-            self._run.cancel(reply.reason)
+        return reply

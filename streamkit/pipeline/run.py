@@ -249,8 +249,12 @@ class Run(Report):
             name=f"streamkit-producer-{self.id}",
             daemon=True,
         )
-        self._reader = None  # the thread owns it now
-        self._start(self._producer)
+        reader, self._reader = self._reader, None  # the thread owns it now
+        try:
+            self._start(self._producer)
+        except ConnectError as error:
+            self._producer = None
+            reader.throw(error)  # type: ignore[attr-defined]  # who keeps the answer is told
 
     # -- draining
 

@@ -18,8 +18,10 @@ from streamkit.chunk import Chunk, Outcome, Result
 from streamkit.errors import StoreUnavailable, StreamkitError
 from streamkit.pipeline.failures import error_to_json
 from streamkit.pipeline.ledger import chunk_to_json, end_to_json
+from streamkit.process import generation
 from streamkit.recovery.recovery import is_recoverable
 from streamkit.store import AppendReply, StreamStore, Writer, open_store
+from streamkit.store.base import RENEW
 
 __all__ = ["Saver"]
 
@@ -27,8 +29,6 @@ log = logging.getLogger("streamkit.store")
 
 #: Seconds without a sign of life after which the answer counts as lost. Source: FACTS.md 4.3.
 LEASE = 15.0
-#: The lease is renewed after this part of it.
-RENEW = 1 / 3
 
 
 class Watched(Protocol):
@@ -75,7 +75,9 @@ class Saver:
         self.id = id
         self._clock = clock
         self._writer: Writer | None = None
-        self._cancel_reason: str | None = None
+        #: Whose answer it is, while it is read: else the two would keep each other alive.
+        self._stream: Watched | None = None
+        self._generation = generation()
         try:
             self._writer = open_store(store).claim(
                 id,
@@ -94,25 +96,29 @@ class Saver:
         """Whether the answer is still being saved."""
         return self._writer is not None
 
-    @property
-    def cancel_requested(self) -> str | None:
-        """The reason somebody gave who asked the store to cancel this; None if nobody did."""
-        return self._cancel_reason
-
     def add(self, chunks: list[Chunk]) -> None:
         """What one network read brought."""
         if self._writer is not None and chunks:
             writer, items = self._writer, [chunk_to_json(c) for c in chunks if c.kind != "done"]
-            self._try(lambda: writer.append(items))
+            self._heed(self._try(lambda: writer.append(items)))
 
     def watch(self, reader: Iterator[list[Chunk]], stream: Watched) -> Iterator[list[Chunk]]:
-        """What the reader gives; how it ends is kept before it is told to anybody else."""
+        """
+        What the reader gives; how it ends is kept before it is told to anybody else.
+
+        That holds from now on, also where nothing is ever read.
+        """
+        watched = self._watched(reader, stream)
+        next(watched)
+        return watched
+
+    def _watched(self, reader: Iterator[list[Chunk]], stream: Watched) -> Iterator[list[Chunk]]:
         try:
+            yield []  # to watch(): who closes a generator that was not begun closes nothing
+            self._stream = stream
             for chunks in reader:
                 if chunks and chunks[-1].done:
                     self.ended(stream.settled_result(chunks[-1].metadata["outcome"]))
-                elif self.cancel_requested is not None:
-                    stream.cancel(self.cancel_requested)
                 yield chunks
             self.ended(stream.settled_result("cancelled"))
         except GeneratorExit:
@@ -122,6 +128,7 @@ class Saver:
             self.failed(error, recoverable=is_recoverable(error))
             raise
         finally:
+            self._stream = None
             reader.close()  # type: ignore[attr-defined]
             self.close()
 
@@ -132,7 +139,7 @@ class Saver:
     def tick(self, now: float) -> None:
         """It is that late: renew the lease if it is time."""
         if self._writer is not None and now >= self._renew_at:
-            self._try(self._writer.renew)
+            self._heed(self._try(self._writer.renew))
 
     def ended(self, result: Result) -> None:
         """The answer has ended quietly, ``result.outcome`` says how; one that was cancelled too."""
@@ -155,15 +162,21 @@ class Saver:
         if writer is not None:
             writer.close()
 
-    def _try(self, call: Callable[[], AppendReply]) -> None:
+    def _try(self, call: Callable[[], AppendReply]) -> AppendReply | None:
+        if self._generation != generation():
+            return None  # a fork closes what it inherited: the answer is its parent's to keep
         try:
             reply = call()
         except Exception as error:  # of a store from outside: anything
             self._off(error)
-            return
+            return None
         self._renew_at = self._clock() + LEASE * RENEW
-        if reply.cancel_requested:
-            self._cancel_reason = reply.reason
+        return reply
+
+    def _heed(self, reply: AppendReply | None) -> None:
+        """Somebody may ask to cancel: at once, however long the service says nothing."""
+        if reply is not None and reply.cancel_requested and self._stream is not None:
+            self._stream.cancel(reply.reason)
 
     def _off(self, error: Exception) -> None:
         """Say so, once, and save no more."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 __all__ = [
+    "RENEW",
     "TERMINAL",
     "AppendReply",
     "Entry",
@@ -37,6 +38,9 @@ TERMINAL: Mapping[str, StreamState] = {
     "cancelled": "cancelled",
     "lost": "lost",
 }
+
+#: A writer renews its lease after this part of it: two renewals may fail before it is lost.
+RENEW = 1 / 3
 
 
 @dataclass(frozen=True, slots=True)

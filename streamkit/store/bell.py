@@ -30,7 +30,9 @@ class Bell:
         """A latch that the next ring of that id sets; ignore() it when it is over."""
         latch = Latch()
         with self._lock:
-            self._waiting.setdefault(id, []).append(latch)
+            waiting = self._waiting.get(id, [])
+            waiting.append(latch)
+            self._waiting[id] = waiting  # again: an ignore() in between took an empty list away
         return latch
 
     def ignore(self, id: str, latch: Latch) -> None:

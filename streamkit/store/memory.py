@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from threading import Lock
 
 from streamkit.errors import StoreError
 from streamkit.latch import Latch
@@ -14,6 +13,7 @@ from streamkit.store.bell import Bell
 from streamkit.store.head import Head
 from streamkit.store.log import MAX_BYTES, MAX_ENTRIES, LogStore
 from streamkit.store.record import Record
+from streamkit.store.turn import Turn
 
 __all__ = ["MemoryStore"]
 
@@ -33,7 +33,7 @@ class MemoryStore(LogStore):
         clock: Monotonic seconds; a test may give its own.
     """
 
-    # Guarded by _lock: _shelf.
+    # Guarded by _turn: _shelf.
 
     def __init__(
         self,
@@ -43,12 +43,12 @@ class MemoryStore(LogStore):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(max_entries=max_entries, max_bytes=max_bytes, clock=clock)
-        self._lock = Lock()
+        self._turn = Turn()
         self._shelf = _Drawers()
 
     @contextmanager
     def _write(self) -> Iterator[_Drawers]:
-        with self._lock:
+        with self._turn:
             if self._closed:
                 raise StoreError("the store is closed")
             yield self._shelf
@@ -62,13 +62,13 @@ class MemoryStore(LogStore):
     def forked(self) -> None:
         """This is a child process now."""
         super().forked()
-        self._lock = Lock()
+        self._turn = Turn()
         self._shelf = _Drawers()
 
     def close(self) -> None:
         """Forget all streams; blocked readers end with StoreError."""
         super().close()
-        with self._lock:
+        with self._turn:
             self._shelf = _Drawers()
 
 

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
+from typing import Any
 from weakref import WeakSet
 
 from streamkit.errors import ConfigurationError, StoreError
@@ -29,8 +30,16 @@ from streamkit.process import on_exit, on_fork
 from streamkit.store.head import check_number
 from streamkit.store.log import MAX_BYTES, MAX_ENTRIES, LogStore
 from streamkit.store.owner import Owners
-from streamkit.store.sqlite_file import BUSY, connect, make_private, translated, use_wal
+from streamkit.store.sqlite_file import (
+    BUSY,
+    Connection,
+    connect,
+    make_private,
+    translated,
+    use_wal,
+)
 from streamkit.store.sqlite_rows import Rows, check, prepare
+from streamkit.store.turn import Turn
 
 try:
     import ctypes
@@ -79,7 +88,7 @@ class SqliteStore(LogStore):
         StoreUnavailable: It cannot be reached or written just now.
     """
 
-    # Guarded by _write_lock: _writer. Guarded by _read_lock: _reader.
+    # Guarded by _write_turn: _writer. Guarded by _read_turn: _reader.
 
     def __init__(
         self,
@@ -99,10 +108,10 @@ class SqliteStore(LogStore):
         self.path = os.path.abspath(name)
         self._max_file_bytes = max_file_bytes
         self._owners = Owners()
-        self._writer: sqlite3.Connection | None = None
-        self._reader: sqlite3.Connection | None = None
-        self._write_lock = Lock()
-        self._read_lock = Lock()
+        self._writer: Connection | None = None
+        self._reader: Connection | None = None
+        self._write_turn = Turn()
+        self._read_turn = Turn()
         _stores.add(self)
         try:
             self._after_restart()
@@ -113,10 +122,10 @@ class SqliteStore(LogStore):
     def close(self) -> None:
         """Close the file; blocked readers end with StoreError."""
         super().close()
-        with self._write_lock:
+        with self._write_turn:
             _close(self._writer)
             self._writer = None
-        with self._read_lock:
+        with self._read_turn:
             _close(self._reader)
             self._reader = None
 
@@ -134,7 +143,7 @@ class SqliteStore(LogStore):
 
     def version(self) -> int:
         """A number that changes with every commit to the file."""
-        with self._translated(), self._read_lock:
+        with self._translated(), self._read_turn:
             self._reader = reader = self._open(self._reader)
             try:
                 return int(reader.execute("PRAGMA data_version").fetchall()[0][0])
@@ -142,9 +151,9 @@ class SqliteStore(LogStore):
                 self._reader = _undone(reader, error)
                 raise
 
-    def locks(self) -> tuple[Lock, Lock]:
-        """Who holds both keeps all others out of the file."""
-        return self._write_lock, self._read_lock
+    def locks(self) -> tuple[Any, Any]:
+        """Who holds both keeps all other threads out of the file."""
+        return self._write_turn.lock, self._read_turn.lock
 
     def forked(self) -> None:
         """This is a child process now."""
@@ -152,11 +161,11 @@ class SqliteStore(LogStore):
         for db in (self._writer, self._reader):
             _abandon(db)
         self._writer = self._reader = None
-        self._write_lock, self._read_lock = Lock(), Lock()
+        self._write_turn, self._read_turn = Turn(), Turn()
 
     @contextmanager
     def _write(self) -> Iterator[Rows]:
-        with self._translated(), self._write_lock:
+        with self._translated(), self._write_turn:
             self._writer = writer = self._open(self._writer)
             try:
                 writer.execute("BEGIN IMMEDIATE")
@@ -168,7 +177,7 @@ class SqliteStore(LogStore):
 
     @contextmanager
     def _read(self) -> Iterator[Rows]:
-        with self._translated(), self._read_lock:
+        with self._translated(), self._read_turn:
             self._reader = reader = self._open(self._reader)
             try:
                 reader.execute("BEGIN")
@@ -187,11 +196,12 @@ class SqliteStore(LogStore):
         except _DAMAGE as error:
             raise translated(self.path, error) from error
 
-    def _open(self, db: sqlite3.Connection | None) -> sqlite3.Connection:
+    def _open(self, db: Connection | None) -> Connection:
         if self._closed:
             raise StoreError("the store is closed")
-        if db is not None:
+        if db is not None and not db.inherited:
             return db
+        _abandon(db)
         end = time.monotonic() + BUSY
         while True:
             try:
@@ -203,7 +213,7 @@ class SqliteStore(LogStore):
                     raise
                 time.sleep(POLL)
 
-    def _opened(self) -> sqlite3.Connection:
+    def _opened(self) -> Connection:
         make_private(self.path)
         db = connect(self.path)
         try:
@@ -241,8 +251,8 @@ class _SqliteEar:
         self._store = store
         self._id = id
         self._bell = store._bell
+        self._version = store.version()  # first: where it raises, nobody is left listening
         self._latch = self._bell.listen(id)
-        self._version = store.version()
 
     def heard(self, timeout: float) -> bool:
         end = time.monotonic() + timeout
@@ -257,7 +267,7 @@ class _SqliteEar:
         self._bell.ignore(self._id, self._latch)
 
 
-def _undone(db: sqlite3.Connection, error: BaseException) -> sqlite3.Connection | None:
+def _undone(db: Connection, error: BaseException) -> Connection | None:
     """Roll back; a connection that cannot, or that SQLite complained about, is given up."""
     busy = isinstance(error, sqlite3.OperationalError) and "locked" in str(error)
     usable = busy or not isinstance(error, (sqlite3.Error, *_DAMAGE))
@@ -272,9 +282,11 @@ def _undone(db: sqlite3.Connection, error: BaseException) -> sqlite3.Connection 
     return None
 
 
-def _close(db: sqlite3.Connection | None) -> None:
+def _close(db: Connection | None) -> None:
     try:
-        if db is not None:
+        if db is not None and db.inherited:
+            _abandon(db)
+        elif db is not None:
             db.close()
     except sqlite3.Error:
         pass  # it is given up either way
@@ -283,10 +295,10 @@ def _close(db: sqlite3.Connection | None) -> None:
 # Fork. SQLite has locks of its own, which a child would find held for ever if another thread was
 # inside of it at that moment: so nobody is. A thread that waits for a busy file is waited for.
 
-_held: list[Lock] = []
+_held: list[Any] = []
 
 
-def _abandon(db: sqlite3.Connection | None) -> None:
+def _abandon(db: Connection | None) -> None:
     """
     Never close a connection, not even when the interpreter ends: it is the parent's.
 

@@ -24,6 +24,7 @@ from typing import Any
 from zlib import crc32
 
 from streamkit.errors import ConfigurationError, ProtocolError
+from streamkit.process import generation
 
 __all__ = ["FORMAT", "TapeReader", "TapeWriter"]
 
@@ -56,14 +57,17 @@ class TapeWriter:
         self._made: tuple[int, int] | None = None
         self._file: int | None = None
         self._check = 0
+        self._generation = generation()
 
     def write(self, line: Mapping[str, Any]) -> None:
         """
-        Add a line.
+        Add a line; nothing in a forked child, whose parent writes the file.
 
         Raises:
             OSError: It could not be written; it may be there in part.
         """
+        if self._generation != generation():
+            return  # a fork closes the stream it inherited, which its parent goes on recording
         if self._file is None:
             self._file = self._open()
         text = json.dumps(line, separators=(",", ":"))

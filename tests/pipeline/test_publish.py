@@ -277,6 +277,18 @@ def test_without_a_thread_it_fails_and_the_id_is_free(
     assert play.open().publish(store, "a", on_lost="takeover").wait(10).text == SAID
 
 
+def test_a_request_to_cancel_that_comes_with_the_end_changes_nothing() -> None:
+    class Late(MemoryStore):
+        def write(self, *args: Any) -> Any:
+            if [kind for kind, _ in args[-1]] == ["end"]:
+                self.cancel("a", "too late")
+            return super().write(*args)
+
+    store = Late()
+    assert wrap(["Hi"]).publish(store, "a").wait(5).outcome == "completed"
+    assert store.info("a").state == "ended"
+
+
 def test_a_store_that_raises_something_else_fails_the_stream_with_it() -> None:
     class Odd(MemoryStore):
         def write(self, *args: Any) -> Any:

@@ -10,6 +10,7 @@ import pytest
 
 from streamkit import (
     AuthenticationError,
+    ConfigurationError,
     LimitExceeded,
     Overloaded,
     RateLimited,
@@ -308,6 +309,34 @@ def test_what_is_no_break_is_not_carried_on(ask: Any, steps: Any, kind: str | No
         error = raised
     assert (None if error is None else type(error).__name__) == kind
     assert len(answer.partial.attempts) == 1 and answer.partial.recoveries == ()
+
+
+def test_what_a_users_function_raises_stays_itself(ask: Any) -> None:
+    mine = StreamInterrupted("mine")
+
+    def check(chunk: Any) -> bool:
+        if "boom" in chunk.content:
+            raise mine
+        return True
+
+    stream = ask(scripts=[[Text("Hello"), Reset()], [Text(" boom")]], validate=check)
+    with pytest.raises(StreamInterrupted) as raised:
+        list(stream)
+    assert raised.value is mine
+
+
+def test_what_was_held_is_shown_where_the_service_cannot_be_asked(
+    ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask_for(*_: Any) -> Any:
+        raise ConfigurationError("no way to say that")
+
+    monkeypatch.setattr("streamkit.pipeline.source.HttpSource.ask", ask_for)
+    stream = ask([Reasoning("hm"), Text("<thi"), Reset()], think=True)
+    shown = []
+    with pytest.raises(RecoveryFailed) as raised:
+        shown += stream
+    assert "".join(shown) == "<thi" == raised.value.partial.text
 
 
 def test_the_total_clock_ends_recovery_too(ask: Any) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from streamkit import (
     Chunk,
     ConfigurationError,
+    ConnectError,
     Result,
     StoreUnavailable,
     StreamBusy,
@@ -20,6 +24,7 @@ from streamkit import (
 )
 from streamkit.pipeline.saver import LEASE, Saver
 from streamkit.store import MemoryStore, SqliteStore
+from streamkit.testing import Gate, Text
 
 META = {"provider": "p"}
 
@@ -97,13 +102,110 @@ def test_the_lease_is_renewed_on_time() -> None:
     store.close()
 
 
-def test_a_request_to_cancel_is_seen(store: Any) -> None:
+class Watched:
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def settled_result(self, outcome: Any) -> Result:
+        return Result(outcome=outcome)
+
+    def cancel(self, reason: str = "") -> None:
+        self.reasons.append(reason)
+
+
+@pytest.mark.parametrize("how", ["append", "renew"])
+def test_a_request_to_cancel_is_heeded_at_once(store: Any, how: str) -> None:
+    clock, stream = Clock(), Watched()
+    saver = Saver(store, "a", META, 60, clock=clock)
+
+    def reader() -> Iterator[list[Chunk]]:
+        store.cancel("a", "enough")
+        assert stream.reasons == []
+        if how == "append":
+            saver.add([Chunk("x")])
+        else:  # the service says nothing
+            clock.now = saver.due() or 0.0
+            saver.tick(clock.now)
+        assert stream.reasons == ["enough"]
+        yield [Chunk("x")]
+
+    watched = saver.watch(reader(), stream)
+    next(watched)
+    watched.close()  # type: ignore[attr-defined]
+    assert store.info("a").state == "cancelled"
+
+
+def test_a_request_to_cancel_that_comes_with_the_end_changes_nothing(store: Any) -> None:
+    saver, stream = Saver(store, "a", META, 60), Watched()
+
+    def reader() -> Iterator[list[Chunk]]:
+        store.cancel("a")
+        yield [Chunk(kind="done", done=True, metadata={"outcome": "completed"})]
+
+    assert len(list(saver.watch(reader(), stream))) == 1
+    assert stream.reasons == [] and store.info("a").state == "ended"
+
+
+def test_an_answer_that_is_never_read_is_not_left_open(store: Any) -> None:
     saver = Saver(store, "a", META, 60)
-    store.cancel("a", "enough")
-    assert saver.cancel_requested is None
-    saver.add([Chunk("x")])
-    assert saver.cancel_requested == "enough"
-    saver.close()
+    saver.watch(iter_nothing(), Watched()).close()  # type: ignore[attr-defined]
+    assert store.info("a").state == "cancelled"
+
+
+def iter_nothing() -> Iterator[list[Chunk]]:
+    yield from ()
+
+
+def test_without_a_thread_the_answer_is_failed_and_its_id_free(
+    play: Any, store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name.startswith("streamkit-producer"):
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    stream = play("Hi", recovery={"store": store, "id": "a"})
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(ConnectError, match="no thread"):
+            list(stream)
+    assert kinds(store) == ["failed"]
+
+
+def test_a_fork_neither_writes_nor_complains(
+    store: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    saver = Saver(store, "a", META, 60)
+    with caplog.at_level(logging.WARNING), monkeypatch.context() as patch:
+        patch.setattr("streamkit.pipeline.saver.generation", lambda: -1)
+        patch.setattr("streamkit.store.writer.generation", lambda: -1)
+        saver.add([Chunk("y")])
+        saver.ended(Result(outcome="cancelled"))
+    assert caplog.records == [] and kinds(store) == []
+
+
+def test_a_cancel_that_interrupts_the_store_never_waits_for_itself(play: Any, store: Any) -> None:
+    """A direct stream has nobody else to tell the store; the lease runs out instead."""
+    stream = play([Text("Hi"), Gate(), Text(".")], mode="direct", recovery={"store": store})
+    loop = iter(stream)
+    next(loop)
+    clock = store._clock
+
+    def interrupted() -> float:
+        store._clock = clock
+        signal.raise_signal(signal.SIGINT)
+        return float(clock())
+
+    before = signal.signal(signal.SIGINT, lambda *_: stream.cancel("enough"))
+    try:
+        store._clock = interrupted
+        store.claim("other").append([{"content": "x"}])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stream.outcome == "cancelled" and list(loop) == []
+    assert store.info("other").last == 1
 
 
 @pytest.mark.parametrize("good", range(4))

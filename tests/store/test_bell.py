@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streamkit.latch import Latch
 from streamkit.store.bell import Bell
 
 
@@ -12,6 +13,25 @@ def test_a_ring_wakes_all_who_listen_to_that_id() -> None:
     assert (one.is_set, two.is_set, other.is_set) == (True, True, False)
     bell.ring_all()
     assert other.is_set
+
+
+def test_who_begins_to_listen_while_another_is_ignored_hears() -> None:
+    """A garbage collection may close a reader anywhere, in the same thread."""
+
+    class Waiting(dict[str, list[Latch]]):
+        def get(self, id: str, *default: object) -> object:  # type: ignore[override]
+            found = super().get(id, *default)
+            if gone:
+                bell.ignore(id, gone.pop())
+            return found
+
+    bell = Bell()
+    gone: list[Latch] = []
+    bell._waiting = Waiting()
+    gone.append(bell.listen("a"))
+    new = bell.listen("a")
+    bell.ring("a")
+    assert new.is_set and not gone
 
 
 def test_who_is_ignored_leaves_nothing_behind() -> None:

@@ -116,6 +116,7 @@ class Flaky:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self.inherited = False
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         Flaky.calls += 1
@@ -205,6 +206,21 @@ def test_an_interrupt_within_a_transaction_undoes_it(path: Path) -> None:
         raise KeyboardInterrupt
     assert store.info("a").meta == {}
     writer.append([{"text": "x"}])
+    store.close()
+
+
+def test_a_reader_of_a_store_that_is_away_leaves_nobody_listening(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> int:
+        raise StoreUnavailable("away")
+
+    store = SqliteStore(path)
+    store.claim("a")
+    monkeypatch.setattr(store, "version", away)
+    with pytest.raises(StoreUnavailable):
+        next(store.read("a"))
+    assert store._bell._waiting == {}
     store.close()
 
 

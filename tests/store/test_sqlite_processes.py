@@ -482,3 +482,34 @@ got = texts(store, "a")
 assert [text.rstrip("x") for text in got] == [str(n) for n in range(written)]
 print("true")
 """)
+
+
+UNHEARD = """
+import ctypes
+
+store = SqliteStore(PATH)
+writer = store.claim("a")
+writer.append([{"text": "one"}])
+mine = store._writer, store._reader
+out, into = os.pipe()
+pid = ctypes.CDLL(None).fork()  # as uWSGI does: none of Python's hooks runs
+if pid == 0:
+    store.claim("b").append([{"text": "two"}])
+    store.claim("c")
+    texts(store, "b")
+    fresh = store._writer not in mine and store._reader not in mine
+    os.write(into, b"1" if fresh else b"0")
+    store.close()
+    os._exit(0)
+fresh = os.read(out, 1) == b"1"
+reap((pid, None))
+writer.append([{"text": "three"}])
+print(json.dumps([fresh, texts(store, "a"), texts(store, "b")]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks behind Python's back")
+def test_a_fork_that_nobody_was_told_of_uses_no_connection_of_the_parent(
+    script: Callable[..., Any],
+) -> None:
+    assert script(UNHEARD) == [True, ["one", "three"], ["two"]]

@@ -395,13 +395,13 @@ def test_close_closes_idle_connections_while_an_error_refers_to_their_pool() -> 
         with pytest.raises(AuthenticationError) as kept:
             client.stream("m", "Hi").result()
         client.stream("m", "Hi").result()
-        held = _pools(client)  # as the frames of a traceback that somebody keeps may do
+        held = _kept_pools(client)  # as the frames of a traceback that somebody keeps may do
         client.close()
         assert provider.wait_idle(2.0)
         assert held and kept.value.status == 401
 
 
-def _pools(client: Client) -> list[object]:
+def _kept_pools(client: Client) -> list[object]:
     adapter: Any = client._transport._session().get_adapter("http://")
     pools = adapter.poolmanager.pools
     return [pools.get(key) for key in pools.keys()]  # noqa: SIM118 - it has no __iter__

@@ -19,6 +19,21 @@ LINES = [
 ]
 
 
+def test_a_fork_that_closes_what_it_inherited_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = TapeWriter(str(tmp_path / "mine"))
+    for line in LINES[:2]:
+        writer.write(line)
+    with monkeypatch.context() as child:
+        child.setattr("streamkit.transport.tape.generation", lambda: -1)
+        writer.write({"at": 0.1, "end": "left"})
+    for line in LINES[2:]:
+        writer.write(line)
+    writer.close()
+    assert lines(tmp_path / "mine") == [*LINES[1:], None]
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     place = tmp_path / "tape"
