@@ -550,14 +550,19 @@ def _resolve(given: Mapping[str, Any], model: str) -> Target:
 def _open(transport: HttpTransport, given: Mapping[str, Any], model: str, prompt: Prompt) -> Stream:
     target = _resolve(given, model)
     options = build_options(given)
-    through: Transport = transport
-    if given.get("record") is not None:
-        from streamkit.pipeline.recording import recorded
-
-        through = recorded(transport, given["record"], target, given.get("api"))
+    through = _recording(transport, given, target)
     call = build_call(target.model, prompt, {k: given.get(k) for k in _REQUEST})
     api = given.get("api")  # all that was given would keep the callbacks alive
     return hooked(Stream(_run(through, target, options, call, api)), given)
+
+
+def _recording(transport: Transport, given: Mapping[str, Any], target: Target) -> Transport:
+    """The transport, which writes down what it brings if ``record`` says where."""
+    if given.get("record") is None:
+        return transport
+    from streamkit.pipeline.recording import recorded
+
+    return recorded(transport, given["record"], target, given.get("api"))
 
 
 def _run(
@@ -596,9 +601,9 @@ def _resume(saved: Saved, store: StreamStore, given: Mapping[str, Any]) -> Strea
     recovery = replace(options.recovery or RecoveryConfig(), store=store, id=saved.id)
     call = replace(saved.call, extra_headers=given.get("extra_headers"))
     client = _default_client()
-    transport = client._through(given.get("session"))
+    transport = _recording(client._through(given.get("session")), given, target)
     run = _run(transport, target, replace(options, recovery=recovery), call, given.get("api"))
-    run.resumes = True
+    run.resumes = saved.info.last
     run.tail.preload(saved.result)
     return hooked(Stream(run), given)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamkit.chunk import Result
-from streamkit.errors import Expired, ProducerLost, UnknownStream
+from streamkit.errors import Expired, ProducerLost, StreamBusy, StreamEnded, UnknownStream
 from streamkit.pipeline.failures import may_be_resumed
 from streamkit.pipeline.fold import Fold
 from streamkit.pipeline.saved import Saved, read_meta
@@ -62,6 +62,7 @@ class StreamRecovery:
 
         Raises:
             UnknownStream, Expired: There is no such stream, or no more.
+            Gap: Its beginning is no longer kept.
             StoreError: The store cannot be read.
         """
         return self._fold(id).result()
@@ -79,7 +80,8 @@ class StreamRecovery:
 
         Raises:
             UnknownStream, Expired: There is no such stream, or no more.
-            StreamBusy: Somebody is writing it.
+            StreamBusy: Somebody is writing it, or has begun to when the first chunk is asked for.
+            Gap: Its beginning is no longer kept.
             StreamEnded: It is complete.
             StoreError: What the store holds of it is not enough.
             ConfigurationError: As for ``stream()``.
@@ -102,10 +104,17 @@ class StreamRecovery:
 
     def _load(self, id: str) -> Saved:
         info = self._store.info(id)
+        if info.state == "ended":
+            raise StreamEnded(f"stream {id[:80]!r} has ended", stream_id=id)
+        if info.lease_left > 0:
+            raise StreamBusy(
+                f"stream {id[:80]!r} has a writer, whose lease lives for {info.lease_left:.3g} s "
+                "more",
+                stream_id=id,
+            )
+        result = self.partial(id)
         place, call, strategy = read_meta(info.meta)
-        return Saved(
-            id=id, info=info, call=call, place=place, strategy=strategy, result=self.partial(id)
-        )
+        return Saved(id=id, info=info, call=call, place=place, strategy=strategy, result=result)
 
     def _is_recoverable(self, info: StreamInfo) -> bool:
         if "call" not in info.meta:
@@ -122,9 +131,8 @@ class StreamRecovery:
 
     def _fold(self, id: str) -> Fold:
         fold = Fold()
-        first = self._store.info(id).first
         try:
-            for entry in self._store.read(id, first - 1, until_end=False, block=0.0):
+            for entry in self._store.read(id, until_end=False, block=0.0):
                 fold.add(entry)
         except ProducerLost:
             pass  # everything up to there was read

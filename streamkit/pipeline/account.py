@@ -8,7 +8,7 @@ the Usage says so.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -66,7 +66,12 @@ class Account:
         self._settled: tuple[Usage, float | None] | None = None
 
     def settle(
-        self, result: Result, details: Mapping[str, Any] | None, *, answered: bool
+        self,
+        result: Result,
+        details: Mapping[str, Any] | None,
+        *,
+        answered: bool,
+        earlier: Sequence[Mapping[str, Any]] = (),
     ) -> Result:
         """
         The final Result with its usage and cost.
@@ -75,12 +80,13 @@ class Account:
             result: All that came.
             details: What the provider reported beside its counts.
             answered: Whether an answer had begun; if not, nothing is known to have been used.
+            earlier: What it reported so for attempts that broke and were carried on.
         """
         if self._settled is None:
             usage = result.usage
             if usage == Usage() and answered and self._tokenizer is not None:
                 usage = _attempt("tokenizer", lambda: self._estimate(result)) or usage
-            self._settled = usage, self._cost(usage, result.model, details)
+            self._settled = usage, self._cost(usage, result.model, (*earlier, details))
         usage, cost = self._settled
         return replace(result, usage=usage, cost=cost)
 
@@ -143,14 +149,14 @@ class Account:
         return sum(number_of(self._tokenizer(text)) for text in _texts(value))
 
     def _cost(
-        self, usage: Usage, answering: str | None, details: Mapping[str, Any] | None
+        self, usage: Usage, answering: str | None, reports: Sequence[Mapping[str, Any] | None]
     ) -> float | None:
         price = self._price
         if price is None or price is True:
             # What is billed is better than what a table says: it knows of tools and discounts.
-            billed = reported_cost(details)
-            if billed is not None or price is None:
-                return billed
+            costs = [cost for said in reports if (cost := reported_cost(said)) is not None]
+            if costs or price is None:
+                return sum(costs) if costs else None
         return _attempt("price", lambda: self._charge(usage, answering))
 
 

@@ -27,7 +27,7 @@ from streamkit.errors import (
 )
 from streamkit.recovery.recovery import RecoveryConfig, Strategy, is_recoverable
 from streamkit.recovery.retry import RetryConfig, RetryPolicy
-from streamkit.recovery.splice import Echo, Joint, Known, Unsure
+from streamkit.recovery.splice import Echo, Joint, Known
 
 __all__ = ["Carrier", "Carry", "Splice", "Way"]
 
@@ -83,45 +83,54 @@ class Splice:
     """
     A stage that knows the text of all attempts, and joins each new one to it.
 
+    An attempt may break before its joint is certain: most likely it was just repeating. What is
+    held of it nobody has seen, so the next one is asked to go on from the text before it, and with
+    the first word of that one it is forgotten.
+
     Thread safety: **confined** to the reading thread.
     """
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._joint: Joint | Known | Echo | Unsure | None = None
+        self._joint: Joint | Known | Echo | None = None
         self._seam: Seam | None = None
-        self._held = ""  # of an attempt that broke before its joint was certain
+        self._next: tuple[Joint | Known | Echo, Seam] | None = None  # until that attempt speaks
+        self._held: list[str] = []  # of an attempt whose joint is not certain yet
 
     @property
     def text(self) -> str:
-        """All text so far, what is held included."""
-        return "".join(self._parts) + self._held
+        """All text so far, but for what is held."""
+        return "".join(self._parts)
 
     def preload(self, text: str) -> None:
         """Text that another stream had brought."""
         self._parts.append(text)
 
-    def drop_repetition(self) -> None:
-        """An attempt broke while it repeated the old text: that is shown to nobody twice."""
-        if isinstance(self._joint, Joint) and self._joint.repeats:
-            self._held = ""
-
     def begin(self, seam: Seam, way: Way) -> None:
         """Another attempt goes on after what came."""
         if way.how == "resumed" and self._joint is not None:
             return  # the joint that was not certain yet gets what it still needs
-        old, held = "".join(self._parts), self._held
+        old = self.text
+        joint: Joint | Known | Echo
         if way.echoes:
-            self._joint = Echo(old, held)
+            joint = Echo(old)
         elif way.how != "appended":
-            self._joint = Known(way.how, way.blanks, held)
+            joint = Known(way.how, way.blanks)
         else:
-            self._joint = Unsure(old, held) if held else Joint(old)
-        self._held = ""
-        self._seam = replace(seam, at=len(old))
+            joint = Joint(old)
+        self._next = joint, replace(seam, at=len(old))
+        if not self._held:
+            self._turn()
+
+    def _turn(self) -> None:
+        """The attempt that began last has something to say."""
+        if self._next is not None:
+            (self._joint, self._seam), self._next = self._next, None
+            self._held.clear()
 
     def give_up(self) -> None:
         """No rest will come: an attempt that brought nothing to join leaves no seam."""
+        self._next = None
         if not self._held:
             self._joint = self._seam = None
 
@@ -141,6 +150,7 @@ class Splice:
     def flush(self) -> list[Chunk]:
         """See Stage."""
         out: list[Chunk] = []
+        self._turn()
         if self._joint is not None:
             rest = self._joint.flush()
             self._settle(out)
@@ -152,14 +162,15 @@ class Splice:
     def _join(self, chunk: Chunk, out: list[Chunk]) -> None:
         assert self._joint is not None
         if chunk.kind == "text" and chunk.content:
-            self._held += chunk.content
+            self._turn()
+            self._held.append(chunk.content)
             chunk.content = self._joint.feed(chunk.content)
             if self._joint.how is not None:
                 self._settle(out)
                 self._parts.append(chunk.content)
             if not (chunk.content or chunk.metadata or chunk.finish_reason):
                 return
-        elif chunk.kind not in ("reasoning", "usage"):  # those do not wait for the text's seam
+        elif chunk.kind in ("tool_call", "refusal"):  # the others do not wait for the text's seam
             out += self.flush()
         if chunk.finish_reason and self._joint is not None:
             out += self.flush()
@@ -170,7 +181,8 @@ class Splice:
         assert self._joint is not None and self._seam is not None and self._joint.how is not None
         seam = replace(self._seam, how=self._joint.how, trimmed=self._joint.trimmed)
         out.append(Chunk(kind="retry", metadata={"seam": seam}))
-        self._joint, self._seam, self._held = None, None, ""
+        self._joint = self._seam = None
+        self._held.clear()
 
 
 class Broken(Protocol):
@@ -247,7 +259,6 @@ class Carry:
             splice.begin(Seam(attempt, 0, "", error=why), Way("resumed"))
             return
         yield tail.break_off(wall)
-        splice.drop_repetition()
         way = self._source.ask(splice.text, self._config.strategy)
         splice.begin(Seam(attempt, 0, "", abandoned=tail.begun_calls, error=why), way)
 

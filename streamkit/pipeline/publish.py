@@ -9,8 +9,9 @@ When the store cannot be written the publisher keeps its batch and tries again, 
 seconds. The outbox fills meanwhile, the consumer waits for room in it, and the stream's own buffer
 does what its policy says.
 
-How it ends. The stream is not over before its end is in the store, so who waited for it may exit.
-After a failure or a cancel nobody waits: the entry that says so follows as soon as may be. A
+How it ends. The stream is not over before its end is in the store, so who waited for it may exit,
+or resume it. After a cancel, or when a callback raised, nobody waits: the entry that says so
+follows as soon as may be. A
 process that is killed leaves what was appended, and its readers find its lease run out.
 """
 
@@ -74,8 +75,10 @@ def publish(
     if run.claimed or run.ended.is_set:
         raise ConcurrencyError("publish() needs an unused stream", stream_id=run.id)
     run.check_process()
-    writer = open_store(store).claim(
-        run.id if id is None else id,
+    shared, name = open_store(store), run.id if id is None else id
+    _check_apart(run, shared, name)
+    writer = shared.claim(
+        name,
         lease=lease,
         retain=retain,
         meta=_meta(run),
@@ -91,6 +94,18 @@ def publish(
     except BaseException:
         give_up(writer)
         raise
+
+
+def _check_apart(run: Run, store: StreamStore, name: str) -> None:
+    """Recovery would claim the id that was just claimed, and find it busy."""
+    kept = run.options.recovery
+    if kept is None or kept.store is None or (kept.id or run.id) != name:
+        return
+    if open_store(kept.store) is store:
+        raise ConfigurationError(
+            f"recovery keeps this answer in that store as {name[:80]!r} already: give publish() "
+            "another id, or recovery no store, for what is published can be resumed as well"
+        )
 
 
 def give_up(writer: Writer) -> None:
@@ -133,6 +148,8 @@ class Publisher:
         self._never = Latch()
         #: What the consumer thread found at a quiet end, before it closed the outbox.
         self._result: Result | None = None
+        #: What the reader ended with, found there too.
+        self._failure: BaseException | None = None
         self._thread = Thread(target=self._work, name=f"streamkit-publisher-{run.id}", daemon=True)
 
     def start(self, drain: Drain) -> None:
@@ -176,7 +193,7 @@ class Publisher:
         run = self._run
         run.only_calls = True
         try:
-            while (chunks := drain.next(delivered=True)) is not None:
+            while (chunks := drain.next(delivered=True, settles=False)) is not None:
                 self._outbox.push_many(chunks)
             if drain.final is not None:
                 self._result = run.settled_result(drain.final.metadata["outcome"])
@@ -185,8 +202,13 @@ class Publisher:
             drain.end()
         except BufferClosed:
             pass  # the publisher gave up, and told the stream why
-        except BaseException:
-            pass  # settled: result() and wait() raise it
+        except BaseException as error:
+            if run.failed_with(error):
+                self._failure = error
+                self._outbox.close()
+                self._thread.join()
+                run.fail(error)
+            # else settled; either way result() and wait() raise it
         finally:
             self._outbox.close()
             drain.leave()
@@ -199,7 +221,8 @@ class Publisher:
             self._finish()
         except StoreError as error:
             log.debug("publishing ended id=%s error=%s", self._run.id, type(error).__name__)
-            self._run.break_off(error)
+            if self._failure is None:
+                self._run.break_off(error)
         except BaseException as error:  # of a store from outside: anything
             self._run.break_off(error)
         finally:
@@ -237,12 +260,12 @@ class Publisher:
 
     def _finish(self) -> None:
         """The entry that ends the stream."""
-        run, result = self._run, self._result
-        if run.outcome == "cancelled" or (result is None and run.error is None):
+        run, result, error = self._run, self._result, self._run.error or self._failure
+        if run.outcome == "cancelled" or (result is None and error is None):
             said = end_to_json(run.settled_result("cancelled"))
             self._ask(lambda: self._writer.cancelled(said))
-        elif run.error is not None:
-            failure = error_to_json(run.error)
+        elif error is not None:
+            failure = error_to_json(error)
             self._ask(lambda: self._writer.fail(failure))
         elif result is not None:
             ending = end_to_json(result)

@@ -91,7 +91,10 @@ class Report:
     def settled_result(self, outcome: Outcome | None) -> Result:
         """All that came, with what it used and cost, as it is when it ends with that outcome."""
         answered = self._attempts is not None and self._attempts.answered
-        return self._account.settle(self._snapshot(outcome), self.tail.details, answered=answered)
+        tail = self.tail
+        return self._account.settle(
+            self._snapshot(outcome), tail.details, answered=answered, earlier=tail.earlier
+        )
 
     def _snapshot(self, outcome: Outcome | None) -> Result:
         return self.tail.result(

@@ -97,8 +97,9 @@ class Run(Report):
         #: The thread that drains or drained last. Not its ident, which another may get.
         self.drainer: threading.Thread | None = None
         self.reason = ""
-        #: The stream begins with the rest of an answer that broke before it was made.
-        self.resumes = False
+        #: The stream begins with the rest of an answer that broke before it was made, and whose
+        #: last entry in the store had this number; None begins an answer.
+        self.resumes: int | None = None
         self._source = source
         self._let_pass = source.tally
         self._generation = generation()
@@ -215,7 +216,7 @@ class Run(Report):
 
         saver = Saver(
             config.store, config.id or self.id, self.describe(), config.ttl,
-            takeover=self.resumes, clock=link.clocks.now,
+            behind=self.resumes, clock=link.clocks.now,
         )  # fmt: skip
         self.tail.keep(saver)
         return saver
@@ -226,7 +227,7 @@ class Run(Report):
         if config is None or not isinstance(self._source, HttpSource):
             return None
         self._source.carries = True
-        return Carry(config, self._source, self.options.retry, resumes=self.resumes)
+        return Carry(config, self._source, self.options.retry, resumes=self.resumes is not None)
 
     def _retry_policy(self) -> RetryPolicy | None:
         retry = self.options.retry

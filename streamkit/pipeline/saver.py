@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from streamkit.chunk import Chunk, Outcome, Result
-from streamkit.errors import StoreUnavailable, StreamkitError
+from streamkit.errors import StoreUnavailable, StreamBusy, StreamkitError
 from streamkit.pipeline.failures import error_to_json
 from streamkit.pipeline.ledger import chunk_to_json, end_to_json
 from streamkit.process import generation
@@ -54,11 +54,11 @@ class Saver:
         id: The name of the answer there.
         meta: What ``saved.describe()`` says of the request.
         ttl: Seconds to keep it after its end.
-        takeover: Go on behind an answer that broke.
+        behind: Go on behind an answer that broke, whose last entry was this; None begins one.
         clock: That of the link, so that due() means the same for both.
 
     Raises:
-        StreamBusy, StreamEnded: The id is taken.
+        StreamBusy, StreamEnded: The id is taken, or entries came behind the last one known.
         ConfigurationError: A bad URL, id or number.
     """
 
@@ -69,7 +69,7 @@ class Saver:
         meta: Mapping[str, Any],
         ttl: float,
         *,
-        takeover: bool = False,
+        behind: int | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.id = id
@@ -84,9 +84,15 @@ class Saver:
                 lease=LEASE,
                 meta=meta,
                 retain=ttl,
-                on_lost="takeover" if takeover else "fail",
+                on_lost="fail" if behind is None else "takeover",
                 policy="continue",
             )
+            if behind is not None and self._writer.last_seq != behind + 1:
+                self._writer.close()
+                raise StreamBusy(
+                    f"stream {id[:80]!r} was written to since it was read here: resume it again",
+                    stream_id=id,
+                )
         except StoreUnavailable as error:
             self._off(error)
         self._renew_at = clock() + LEASE * RENEW

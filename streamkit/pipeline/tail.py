@@ -108,8 +108,9 @@ class Tail:
         self._spent: Usage | None = None  # by the attempts before this one
         self._seams: list[Seam] = []
         self._keeper: Keeper | None = None
-        #: What the provider reported beside its counts.
+        #: What the provider reported beside its counts, and what it did for attempts that broke.
         self.details: Mapping[str, Any] | None = None
+        self.earlier: list[Mapping[str, Any]] = []
         self.finish_reason: str | None = None
         self.model: str | None = None
         self.id: str | None = None
@@ -173,6 +174,9 @@ class Tail:
         """
         self._halves.break_off()
         self._spent = self.usage
+        if self.details is not None:
+            self.earlier.append(self.details)
+            self.details = None
         held = self._before.flush_some(1, self._own)
         return self._show(self._record(held, wall), wall) if held else []
 
@@ -182,7 +186,11 @@ class Tail:
         self.splice.preload(past.text)
         self._text.append(past.text)
         self._reasoning += [past.reasoning] * bool(past.reasoning)
+        self._refusal += [past.refusal] * bool(past.refusal)
         self._citations += past.citations
+        for call in past.tool_calls:  # until the seam says that they are made anew
+            begun = self._calls[call.index] = GrowingCall(call.index)
+            begun.add({"id": call.id, "name": call.name}, call.arguments)
         self._spent = self.usage = past.usage
         self._seams += past.recoveries
         self._size = len(past.text) + len(past.reasoning)
@@ -338,8 +346,9 @@ class Tail:
         elif kind == "citation":
             self._citations.append(chunk.metadata["citation"])
         elif kind == "usage":
-            usage = chunk.metadata["usage"]
-            self.usage = usage if self._spent is None else self._spent + usage
+            if self._spent is not None:  # who shows or keeps the chunk has the sum as well
+                chunk.metadata["usage"] = self._spent + chunk.metadata["usage"]
+            self.usage = chunk.metadata["usage"]
             self.details = chunk.metadata.get("details", self.details)
         elif kind == "retry" and isinstance(seam := chunk.metadata.get("seam"), Seam):
             self._seams.append(seam)

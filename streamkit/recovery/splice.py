@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-__all__ = ["Echo", "Joint", "Known", "Unsure"]
+__all__ = ["Echo", "Joint", "Known"]
 
 #: A shorter repetition happens by itself; DESIGN.md section 3, "Recovery".
 LEAST = 20
@@ -49,7 +49,8 @@ class Joint:
 
     def __init__(self, old: str) -> None:
         self._old = old
-        self._held = ""
+        self._held: list[str] = []  # pieces: one growing text would be copied with each delta
+        self._size = 0  # of what is held
         self._places: list[int] | None = None  # in the old text, where what is held may stand
         self._whole: int | None = None  # the length of the longest repetition up to the end
         self._longest = 0  # that was seen anywhere, and whether it began with the old text
@@ -62,28 +63,25 @@ class Joint:
         """Take text, give what is certain to be new."""
         if self.how is not None:
             return text
-        before = len(self._held)
-        self._held += text
+        before = self._size
+        self._held.append(text)
+        self._size += len(text)
         if self._places is None:
-            if len(self._held) < LEAST:
-                return "" if self._may_repeat() else self._decide()
-            self._places, before = self._find(self._held[:LEAST]), LEAST
+            held = "".join(self._held)
+            if len(held) < LEAST:
+                return "" if self._may_repeat(held) else self._decide()
+            self._places, before, text = self._find(held[:LEAST]), LEAST, held[LEAST:]
             self._longest = LEAST if self._places else 0
-        self._follow(before)
+        self._follow(text, before)
         return "" if self._places else self._decide()
-
-    @property
-    def repeats(self) -> bool:
-        """Whether all that came so far is long enough to be a repetition, and nothing else yet."""
-        return self.how is None and bool(self._places)
 
     def flush(self) -> str:
         """The end of the new text -> what was held, but for a repetition up to the old end."""
         return "" if self.how is not None else self._decide()
 
-    def _may_repeat(self) -> bool:
+    def _may_repeat(self, held: str) -> bool:
         old = self._old
-        return old.startswith(self._held) or old.find(self._held, max(0, len(old) - WINDOW)) >= 0
+        return old.startswith(held) or old.find(held, max(0, len(old) - WINDOW)) >= 0
 
     def _find(self, head: str) -> list[int]:
         """Where the first characters of the new text stand in the old one, in order."""
@@ -96,15 +94,15 @@ class Joint:
             at = old.find(head, at + 1)
         return places
 
-    def _follow(self, before: int) -> None:
-        """Keep the places where what came since still fits; note those that reached the end."""
-        old, held = self._old, self._held
+    def _follow(self, text: str, before: int) -> None:
+        """Keep the places where what comes behind ``before`` fits; note those that are done."""
+        old = self._old
         assert self._places is not None
         open_ones = []
         for place in self._places:
             length = len(old) - place
-            end = min(length, len(held))
-            if not old.startswith(held[before:end], place + before):
+            end = min(length, self._size)
+            if not old.startswith(text[: end - before], place + before):
                 self._part(place, before)
             elif end < length:
                 open_ones.append(place)
@@ -117,7 +115,8 @@ class Joint:
         self._began_anew |= place == 0
 
     def _decide(self) -> str:
-        held, self._held = self._held, ""
+        held = "".join(self._held)
+        self._held.clear()
         if self._places:  # the new text ended in the middle of what it repeated
             self._longest = max(self._longest, len(held))
             self._began_anew |= 0 in self._places
@@ -146,15 +145,13 @@ class Known:
         how: The word for it.
         blanks: What the old text ends with and the model was not shown: some services refuse it.
             As far as the new text begins with that, it is left out.
-        held: Text that goes before the new one, and was not shown yet.
     """
 
-    def __init__(self, how: str, blanks: str = "", held: str = "") -> None:
-        self.how: str | None = None if blanks or held else how
+    def __init__(self, how: str, blanks: str = "") -> None:
+        self.how: str | None = None if blanks else how
         self.trimmed = 0
         self._how = how
         self._blanks = blanks
-        self._before = held
         self._held = ""
 
     def feed(self, text: str) -> str:
@@ -174,7 +171,7 @@ class Known:
         held, self._held = self._held, ""
         same = takewhile(lambda pair: pair[0] == pair[1], zip(held, self._blanks, strict=False))
         self.trimmed = sum(1 for _ in same)
-        return self._before + held[self.trimmed :]
+        return held[self.trimmed :]
 
 
 class Echo:
@@ -188,13 +185,12 @@ class Echo:
 
     Args:
         old: The text that was shown.
-        held: Text that goes before the new one, and was not shown yet; the model was given both.
     """
 
-    def __init__(self, old: str, held: str = "") -> None:
-        self._text = old + held
-        self._before = held
-        self._held = ""
+    def __init__(self, old: str) -> None:
+        self._text = old
+        self._held: list[str] = []
+        self._size = 0
         self.how: str | None = None
         self.trimmed = 0
 
@@ -202,9 +198,10 @@ class Echo:
         """Take text, give what is certain to be new."""
         if self.how is not None:
             return text
-        at = len(self._held)
-        self._held += text
-        if len(self._held) < len(self._text) and self._text.startswith(text, at):
+        at = self._size
+        self._held.append(text)
+        self._size += len(text)
+        if self._size < len(self._text) and self._text.startswith(text, at):
             return ""
         return self.flush()
 
@@ -212,52 +209,8 @@ class Echo:
         """The end of the new text -> what was held."""
         if self.how is not None:
             return ""
-        held, self._held = self._held, ""
+        held = "".join(self._held)
+        self._held.clear()
         self.trimmed = len(self._text) if held.startswith(self._text) else 0
         self.how = "overlap" if self.trimmed else "prefill"
-        return self._before + held[self.trimmed :]
-
-
-class Unsure:
-    """
-    A Joint after an attempt that broke before it could be told whether it repeated the old text.
-
-    What it had brought is shown unless the next attempt repeats the old text past it.
-
-    Thread safety: **confined**.
-
-    Args:
-        old: The text that was shown.
-        held: What the broken attempt had brought.
-    """
-
-    def __init__(self, old: str, held: str) -> None:
-        self._held = held
-        self._over_it = Joint(old)
-        self._after_it = Joint(old + held)
-        self._pieces = ["", ""]
-        self.how: str | None = None
-        self.trimmed = 0
-
-    def feed(self, text: str) -> str:
-        """Take text, give what is certain to be new."""
-        if self.how is not None:
-            return text
-        return self._decide(self._over_it.feed(text), self._after_it.feed(text))
-
-    def flush(self) -> str:
-        """The end of the new text -> what was held."""
-        if self.how is not None:
-            return ""
-        return self._decide(self._over_it.flush(), self._after_it.flush())
-
-    def _decide(self, over: str, after: str) -> str:
-        self._pieces = [self._pieces[0] + over, self._pieces[1] + after]
-        if self._over_it.how is None or self._after_it.how is None:
-            return ""
-        if self._over_it.how == "overlap":
-            self.how = "overlap"
-            self.trimmed = self._over_it.trimmed + len(self._held)
-            return self._pieces[0]
-        self.how, self.trimmed = self._after_it.how, self._after_it.trimmed
-        return self._held + self._pieces[1]
+        return held[self.trimmed :]

@@ -34,6 +34,7 @@ from streamkit.store.sqlite_file import (
     BUSY,
     Connection,
     connect,
+    identity,
     make_private,
     translated,
     use_wal,
@@ -112,6 +113,7 @@ class SqliteStore(LogStore):
         self._reader: Connection | None = None
         self._write_turn = Turn()
         self._read_turn = Turn()
+        self._file: tuple[int, int] | None = None
         _stores.add(self)
         try:
             self._after_restart()
@@ -200,6 +202,8 @@ class SqliteStore(LogStore):
         if self._closed:
             raise StoreError("the store is closed")
         if db is not None and not db.inherited:
+            if self._file != identity(self.path):
+                raise self._lost()
             return db
         _abandon(db)
         end = time.monotonic() + BUSY
@@ -221,10 +225,27 @@ class SqliteStore(LogStore):
             use_wal(db, self.path)
             prepare(db, self._max_file_bytes)
             make_private(self.path)  # that it is still what was looked at, companions included
+            file = identity(self.path)
+            if file is None or self._file not in (None, file):
+                raise self._lost()
+            self._file = file
         except BaseException:
             db.close()
             raise
         return db
+
+    def _lost(self) -> StoreError:
+        """
+        The file was removed or replaced: what is written to the old one nobody would ever read.
+
+        It is never closed: SQLite would remove its companions, which by now may be another's.
+        Source: sqlite.org/howtocorrupt.html section 2.4, 2026-11.
+        """
+        for db in (self._writer, self._reader):
+            _abandon(db)
+        self._writer = self._reader = None
+        super().close()
+        return StoreError(f"the store {self.path!r} was removed or replaced while it was in use")
 
     def _after_restart(self) -> None:
         """

@@ -23,7 +23,9 @@ from urllib.parse import quote
 from streamkit.errors import StoreError, StoreUnavailable
 from streamkit.process import generation
 
-__all__ = ["BUSY", "Connection", "connect", "make_private", "outage", "translated", "use_wal"]
+__all__ = [
+    "BUSY", "Connection", "connect", "identity", "make_private", "outage", "translated", "use_wal",
+]  # fmt: skip
 
 #: Seconds that a statement waits for other writers. FACTS.md 4.2: the worst commit with four
 #: processes writing took 54 ms.
@@ -62,6 +64,15 @@ def make_private(path: str) -> None:
                 pass
     except OSError as error:
         raise outage(path, error) from error
+
+
+def identity(path: str) -> tuple[int, int] | None:
+    """What tells the file there from any other; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class Connection(sqlite3.Connection):

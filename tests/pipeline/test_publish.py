@@ -20,6 +20,7 @@ from streamkit import (
     StoreUnavailable,
     StreamBusy,
     StreamEnded,
+    TruncatedStream,
     channel,
     follow,
     open_store,
@@ -102,6 +103,23 @@ def test_a_taken_id_is_said_before_anything_is_sent(play: Any, store: Any) -> No
         stream.publish(store, "a")
     assert play.server.requests == []
     assert stream.publish(store, "b").wait(10).text == SAID  # it was not used up
+
+
+def test_what_recovery_keeps_already_is_not_published_under_the_same_id(
+    play: Any, store: Any
+) -> None:
+    stream = play(SAID, recovery={"store": store, "id": "a"})
+    with pytest.raises(ConfigurationError, match="another id"):
+        stream.publish(store, "a")
+    assert stream.publish(store, "b").wait(10).text == SAID
+    assert follow(store, "a").result(10).text == follow(store, "b").result(10).text == SAID
+
+
+def test_who_waited_for_a_failure_finds_it_in_the_store(play: Any, mode: str, store: Any) -> None:
+    stream = play([Text(SAID), Cut()], mode=mode, retry=None)
+    with pytest.raises(TruncatedStream):
+        stream.publish(store, "a").wait(10)
+    assert store.info("a").state == "failed"
 
 
 def test_a_used_stream_claims_nothing(store: Any) -> None:

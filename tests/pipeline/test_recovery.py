@@ -24,6 +24,7 @@ from streamkit import (
 )
 from streamkit.testing import (
     Cut,
+    Data,
     Done,
     Error,
     Fin,
@@ -252,6 +253,37 @@ def test_usage_of_all_attempts_is_summed(ask: Any) -> None:
     assert result.usage.output_tokens is not None and result.usage.output_tokens > 5
 
 
+def test_the_bill_is_the_sum_of_all_attempts_too(ask: Any) -> None:
+    used = {"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2, "cost": 0.25}}
+    scripts = [[Text(WHOLE[:30]), Data(used), Cut()], [Text(WHOLE[30:]), Data(used)]]
+    assert ask(scripts=scripts).result().cost == 0.5
+
+
+def test_an_attempt_cut_while_it_repeats_is_forgotten_by_the_next(ask: Any, mode: str) -> None:
+    shown: list[str] = []
+
+    def script(request: RecordedRequest) -> list[Step]:
+        if len(request.json["messages"]) > 1:
+            shown.append(said(request))
+        start, end = [(0, 100), (40, 80), (100, len(WHOLE))][len(shown)]
+        return [Text(WHOLE[start:end]), *((Cut(),) if end < len(WHOLE) else ())]
+
+    answer = ask(script, mode=mode)
+    assert "".join(answer) == WHOLE
+    assert shown == [WHOLE[:100]] * 2
+    assert [(seam.attempt, seam.at) for seam in answer.result().recoveries] == [(3, 100)]
+
+
+def test_what_was_held_of_it_is_known_when_nothing_more_comes(ask: Any, mode: str) -> None:
+    scripts = [[Text(WHOLE[:100]), Cut()], [Text(WHOLE[40:80]), Cut()], Status(401)]
+    answer = ask(scripts=scripts, mode=mode)
+    with pytest.raises(RecoveryFailed) as caught:
+        answer.result()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == WHOLE[:100] + WHOLE[40:80]
+    assert [seam.attempt for seam in caught.value.partial.recoveries] == [2]
+
+
 # -- when it cannot be
 
 
@@ -450,6 +482,15 @@ def test_the_coordinator_carries_on_with_the_users_own_request(play: Any) -> Non
         )
     assert result.text == "".join(got) == WHOLE
     assert len(server.requests) == 2 and server.requests[1].json["model"] == "m"
+
+
+def test_what_comes_before_the_text_does_not_hide_that_it_repeats(ask: Any) -> None:
+    source = {"type": "url_citation", "url_citation": {"url": "https://example.com"}}
+    delta = {"choices": [{"index": 0, "delta": {"annotations": [source]}}]}
+    answer = ask(scripts=[[Text(WHOLE[:100]), Cut()], [Data(delta), Text(WHOLE[40:])]])
+    assert "".join(answer) == WHOLE
+    assert len(answer.result().citations) == 1
+    assert [seam.how for seam in answer.result().recoveries] == ["overlap"]
 
 
 def test_a_quiet_end_of_the_rest_still_tells_the_seam(ask: Any) -> None:

@@ -64,10 +64,10 @@ def test_each_read_is_there_at_once(store: Any) -> None:
 def test_a_cancel_a_failure_and_no_word_are_told_apart(store: Any) -> None:
     Saver(store, "a", META, 60).ended(Result(outcome="cancelled"))
     assert store.info("a").state == "cancelled"
-    saver = Saver(store, "a", META, 60, takeover=True)
+    saver = Saver(store, "a", META, 60, behind=1)
     saver.failed(StreamInterrupted("cut"), recoverable=True)
     assert store.info("a").state == "failed"
-    Saver(store, "a", META, 60, takeover=True).close()
+    Saver(store, "a", META, 60, behind=3).close()
     assert store.info("a").state == "lost"
 
 
@@ -77,7 +77,7 @@ def test_a_taken_id_is_said_when_it_is_made(store: Any) -> None:
         Saver(store, "a", META, 60)
     saver.ended(Result(outcome="completed"))
     with pytest.raises(StreamEnded):
-        Saver(store, "a", META, 60, takeover=True)
+        Saver(store, "a", META, 60, behind=1)
     with pytest.raises(ConfigurationError):
         Saver(store, "", META, 60)
 

@@ -55,6 +55,23 @@ def test_two_stores_of_one_file_are_like_two_processes(
 # Outages.
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_removed_is_noticed(path: Path, replaced: bool) -> None:
+    store = SqliteStore(path)
+    writer = store.claim("a")
+    writer.append([{"text": "1"}])
+    for file in path.parent.iterdir():
+        file.unlink()
+    if replaced:
+        SqliteStore(path).close()
+    with pytest.raises(StoreError, match="removed or replaced"):
+        writer.append([{"text": "2"}])
+    assert store.closed
+    again = SqliteStore(path)
+    assert again.streams() == []
+    again.close()
+
+
 def test_a_file_that_stays_locked_is_an_outage_of_bounded_time(path: Path) -> None:
     store = SqliteStore(path)
     writer = store.claim("a")
