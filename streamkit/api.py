@@ -27,11 +27,11 @@ from streamkit.observe.metrics import Metrics, MetricsConfig
 from streamkit.observe.progress import Progress
 from streamkit.pipeline.account import Tokenizer
 from streamkit.pipeline.hooks import HOOKS
+from streamkit.pipeline.http import HttpSource
 from streamkit.pipeline.keywords import build_options
 from streamkit.pipeline.names import Mode, nearest
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.run import Run
-from streamkit.pipeline.source import HttpSource
 from streamkit.pipeline.stream import Stream
 from streamkit.process import on_fork
 from streamkit.providers.registry import Target, resolve

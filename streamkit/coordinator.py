@@ -17,12 +17,12 @@ from streamkit.api import StreamKeywords, hooked
 from streamkit.callback import check_callable
 from streamkit.chunk import Chunk, Result
 from streamkit.errors import ConfigurationError
+from streamkit.pipeline.http import HttpSource
 from streamkit.pipeline.keywords import build_options
 from streamkit.pipeline.mapping import status_and_body
 from streamkit.pipeline.names import nearest
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.run import Run
-from streamkit.pipeline.source import HttpSource
 from streamkit.pipeline.stream import Stream
 from streamkit.providers.address import checked_base_url
 from streamkit.providers.base import Endpoint

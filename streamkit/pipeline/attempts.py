@@ -1,5 +1,5 @@
 """
-The attempt loop: open, pump, judge the ending, ask the policy whether to try again.
+The attempt loop: open, pump, judge the ending, ask the policies whether to try again.
 
 ``run()`` is a generator of chunk lists, one per network read, so the same loop serves the caller's
 own thread (``direct``) and a producer thread. It ends quietly after a list whose last chunk is
@@ -11,6 +11,9 @@ Endings are decided by protocol, not by the end of the body (DESIGN.md section 2
     a break or a clock after a finish reason                      -> complete
     a clean end with neither                                      -> TruncatedStream
     a break with neither                                          -> StreamInterrupted
+
+What broke before its first content is retried; what broke after it is carried on, if the user asked
+for that (carry.py). Then nothing is flushed: half a unit, half a character wait for the rest.
 
 Before any of these comes the user's word: a stop ends the answer as ``stopped``, a validator or any
 other function of the user that says no ends it with what it said. Either closes upstream at once.

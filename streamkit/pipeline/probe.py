@@ -24,9 +24,9 @@ from streamkit.errors import (
     ProviderError,
     StreamkitError,
 )
+from streamkit.pipeline.http import refusal
 from streamkit.pipeline.options import Limits
 from streamkit.pipeline.redact import Redactor
-from streamkit.pipeline.source import refusal
 from streamkit.providers.base import Provider
 from streamkit.providers.models import next_page
 from streamkit.request import Request, signed

@@ -18,9 +18,9 @@ from typing_extensions import override
 
 from streamkit.errors import ConfigurationError, ProtocolError, StreamkitError
 from streamkit.pipeline.foreign import ForeignRun
+from streamkit.pipeline.http import HttpSource
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.redact import Redactor
-from streamkit.pipeline.source import HttpSource
 from streamkit.pipeline.stream import Stream
 from streamkit.providers.compatible import GUESSED
 from streamkit.providers.registry import Target, resolve

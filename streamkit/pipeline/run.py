@@ -37,11 +37,12 @@ from streamkit.latch import Latch, Once, check_locks
 from streamkit.pipeline.attempts import Attempts
 from streamkit.pipeline.carry import Carry
 from streamkit.pipeline.hooks import Hooks
+from streamkit.pipeline.http import HttpSource
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.pace import Pace
 from streamkit.pipeline.producer import Overdue, new_ring, produce
 from streamkit.pipeline.report import Report
-from streamkit.pipeline.source import HttpSource, Source
+from streamkit.pipeline.source import Source
 from streamkit.process import forget, generation, remember
 from streamkit.recovery.retry import RetryPolicy
 from streamkit.request import Call

@@ -363,7 +363,7 @@ def test_what_was_held_is_shown_where_the_service_cannot_be_asked(
     def ask_for(*_: Any) -> Any:
         raise ConfigurationError("no way to say that")
 
-    monkeypatch.setattr("streamkit.pipeline.source.HttpSource.ask", ask_for)
+    monkeypatch.setattr("streamkit.pipeline.http.HttpSource.ask", ask_for)
     stream = ask([Reasoning("hm"), Text("<thi"), Reset()], think=True)
     shown = []
     with pytest.raises(RecoveryFailed) as raised:
