@@ -85,7 +85,7 @@ if _TYPE_CHECKING:
     from streamkit.pipeline import Channel, Health, Limits, Merge, Stream, StreamOptions
     from streamkit.providers import Service, register
     from streamkit.recovery import RecoveryConfig, RetryConfig
-    from streamkit.rejoin import StreamRecovery
+    from streamkit.rejoin import StreamRecovery, resume
     from streamkit.request import Message
     from streamkit.stages import (
         SKIP,
@@ -203,6 +203,7 @@ __all__ = [
     "open_store",
     "register",
     "replay",
+    "resume",
     "rich_progress",
     "show_performance",
     "stream",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from streamkit.api import AllKeywords
     from streamkit.pipeline.stream import Stream
 
-__all__ = ["StreamRecovery"]
+__all__ = ["StreamRecovery", "resume"]
 
 
 class StreamRecovery:
@@ -137,3 +137,12 @@ class StreamRecovery:
         except ProducerLost:
             pass  # everything up to there was read
         return fold
+
+
+def resume(store: str | StreamStore, id: str, **keywords: Unpack[AllKeywords]) -> Stream:
+    """
+    Carry on an answer that broke: ``StreamRecovery(store).resume(id, ...)``, which says the rest.
+
+    Thread safety: **shared**.
+    """
+    return StreamRecovery(store).resume(id, **keywords)

@@ -30,6 +30,7 @@ from streamkit import (
     api,
     follow,
     open_store,
+    resume,
     stream,
     wrap,
 )
@@ -178,7 +179,7 @@ def test_an_answer_that_could_not_be_carried_on_is_resumed_later(
         answer.wait(10)
     assert [(info.id, info.state) for info in recovery.recoverable()] == [("my own", "failed")]
     assert recovery.partial("my own").text == first
-    rest = recovery.resume("my own", mode=mode, **where)
+    rest = resume(store, "my own", mode=mode, **where)
     assert rest.partial.text == first, "before anything is sent"
     assert "".join(rest) == second
     result = rest.result()
@@ -188,7 +189,7 @@ def test_an_answer_that_could_not_be_carried_on_is_resumed_later(
     assert recovery.recoverable() == []
     assert "".join(follow(store, "my own")) == first + second
     with pytest.raises(StreamEnded):
-        recovery.resume("my own", mode=mode, **where).wait(10)
+        resume(store, "my own", mode=mode, **where).wait(10)
 
 
 def test_an_answer_that_is_being_written_is_busy_until_it_is_cancelled(
