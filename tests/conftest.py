@@ -101,6 +101,13 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[Any]:
 # Before the tests, and around each of them.
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """What is there now stays: else each collection goes through all modules and all test items."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _seal() -> Any:
     return _load(TESTS / "sealed.py").Seal()

@@ -83,7 +83,7 @@ SAID = [
 OPTIONS = StreamOptions(
     timeout=Timeouts(connect=0.3, first=0.3, content=0.3, wire=0.3, total=1.0),
     retry=None,
-    limits=Limits(event=200_000, answer=50_000, error_body=20_000),
+    limits=Limits(event=200_000, answer=10_000, error_body=20_000),
 )
 
 

