@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -50,9 +51,9 @@ TOMBSTONE = 86_400.0
 SWEEP_EVERY = 60.0
 
 
-class LogStore:
+class LogStore(ABC):
     """
-    A StreamStore but for where things are kept: subclasses say that, in the first four methods.
+    A StreamStore but for where things are kept: subclasses say that, in the abstract methods.
 
     Thread safety: **shared**.
 
@@ -85,17 +86,17 @@ class LogStore:
 
     # What a subclass brings.
 
+    @abstractmethod
     def _write(self) -> AbstractContextManager[Shelf]:
         """A transaction nobody else writes in; undone by an exception."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _read(self) -> AbstractContextManager[Shelf]:
         """A shelf that stands still."""
-        raise NotImplementedError
 
+    @abstractmethod
     def listen(self, id: str) -> Ear:
         """An ear for what happens to a stream."""
-        raise NotImplementedError
 
     def owner(self) -> str | None:
         """This process, as is_gone() of others knows it; None where only the lease can tell."""
