@@ -11,8 +11,8 @@ does what its policy says.
 
 How it ends. The stream is not over before its end is in the store, so who waited for it may exit,
 or resume it. After a cancel, or when a callback raised, nobody waits: the entry that says so
-follows as soon as may be. A
-process that is killed leaves what was appended, and its readers find its lease run out.
+follows as soon as may be. A process that is killed leaves what was appended, and its readers find
+it gone, or its lease run out.
 """
 
 from __future__ import annotations
@@ -171,7 +171,6 @@ class Publisher:
             run.fail(raised)
             run.release()
             raise raised from None
-        run.publisher = self._thread
         try:
             run.start_consumer(lambda: self._consume(drain))
         except BaseException:

@@ -112,8 +112,6 @@ class Run(Report):
         self._reader: Iterator[list[Chunk]] | None = None
         self._producer: threading.Thread | None = None
         self.consumer: threading.Thread | None = None
-        #: The thread that writes the stream into a store, where there is one.
-        self.publisher: threading.Thread | None = None
         #: Nobody but the callbacks gets the chunks.
         self.only_calls = False
 

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Stream"]
 
-#: How long wait() waits for the entry in the store that says what ended the stream.
-PARTING = 1.0
-
 #: How long close() waits for a callback that is running; PROMISES.md P14 allows 250 ms.
 CLOSE_PATIENCE = 0.2
 
@@ -347,10 +344,6 @@ class Stream:
             # on_end and on_error have returned when we do, unless that takes longer than we have; a
             # cancel waits for no callback.
             run.told.wait(None if end is None else max(0.0, end - monotonic()))
-            if run.publisher is not None and run.error is not None:
-                # Who looks for a broken answer in the store finds it there.
-                left = PARTING if end is None else min(PARTING, end - monotonic())
-                run.publisher.join(max(0.0, left))
         if run.error is not None:
             raise run.error
         return run.result()

@@ -61,6 +61,12 @@ def place(target: Target) -> tuple[str, str, str]:
         ("meta/llama", {"base_url": LOCAL}, ("openai-compatible", "meta/llama", LOCAL)),
         ("llama", {"base_url": LOCAL + "/"}, ("openai-compatible", "llama", LOCAL)),
         ("/x", {"base_url": LOCAL}, ("openai-compatible", "/x", LOCAL)),
+        # As a store remembers it, which carries on by that name.
+        (
+            "x",
+            {"base_url": LOCAL, "provider": "openai-compatible"},
+            ("openai-compatible", "x", LOCAL),
+        ),
     ],
 )
 def test_the_provider_is_named_or_stands_before_the_slash_or_is_guessed(
