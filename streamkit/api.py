@@ -13,32 +13,27 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypedDict, overload
+from typing import TYPE_CHECKING, Any, overload
 
-from streamkit.chunk import Attempt, Chunk, Result
-from streamkit.deadline import Timeouts
 from streamkit.errors import ConfigurationError
-from streamkit.flow.batch import BatchConfig
-from streamkit.flow.bounds import BufferConfig
-from streamkit.flow.limiter import RateConfig
-from streamkit.flow.watermark import FlowConfig
-from streamkit.observe.cost import Price
-from streamkit.observe.metrics import Metrics, MetricsConfig
-from streamkit.observe.progress import Progress
-from streamkit.pipeline.account import Tokenizer
 from streamkit.pipeline.hooks import HOOKS
 from streamkit.pipeline.http import HttpSource
 from streamkit.pipeline.keywords import build_options
-from streamkit.pipeline.names import Mode, nearest
+from streamkit.pipeline.names import nearest
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.run import Run
+from streamkit.pipeline.signature import (
+    AllKeywords,
+    ClientKeywords,
+    PlaceKeywords,
+    RequestKeywords,
+    ShapeKeywords,
+)
 from streamkit.pipeline.stream import Stream
 from streamkit.process import on_fork
 from streamkit.providers.registry import Target, resolve
-from streamkit.recovery import RecoveryConfig, RetryConfig
+from streamkit.recovery import RecoveryConfig
 from streamkit.request import Call, build_call, conceal
-from streamkit.stages.stop import StopConfig
-from streamkit.text import Segmenter
 from streamkit.transport.http import HttpTransport
 
 if TYPE_CHECKING:
@@ -56,82 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["Client", "channel", "close", "follow", "merge", "replay", "stream", "wrap"]
 
 Prompt = str | Sequence[Mapping[str, Any]]
-
-
-class PlaceKeywords(TypedDict, total=False):
-    """Keywords that say where requests go, beside the provider."""
-
-    api: str | None
-    api_key: str | None
-    base_url: str | None
-    session: requests.Session | None
-    headers: Mapping[str, str] | None
-    allow_http: bool | None
-
-
-class ClientKeywords(PlaceKeywords, total=False):
-    """Keywords that a Client takes once."""
-
-    provider: str | None
-
-
-class RequestKeywords(TypedDict, total=False):
-    """Keywords that say what is asked."""
-
-    system: str | None
-    temperature: float | None
-    top_p: float | None
-    max_tokens: int | None
-    stop: str | Sequence[str] | None
-    seed: int | None
-    tools: Sequence[Mapping[str, Any]] | None
-    tool_choice: str | Mapping[str, Any] | None
-    response_format: Mapping[str, Any] | None
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
-
-
-class ShapeKeywords(TypedDict, total=False):
-    """Keywords that shape a stream, wherever it comes from."""
-
-    mode: Mode
-    options: StreamOptions | None
-    buffer: BufferConfig | Mapping[str, Any] | int | bool
-    overflow: str | Callable[..., Any] | None
-    batch: BatchConfig | Mapping[str, Any] | bool | None
-    flow: FlowConfig | Mapping[str, Any] | bool | None
-    metrics: MetricsConfig | Mapping[str, Any] | bool | None
-    timeout: Timeouts | Mapping[str, Any] | float | bool | None
-    think: bool | None
-    units: str | Segmenter | Callable[[], Segmenter] | None
-    strip: bool
-    max_wait: float | None
-    rate: RateConfig | Mapping[str, Any] | float | None
-    transform: Any
-    validate: Any
-    stop_when: StopConfig | str | Sequence[str] | Callable[[str], object] | None
-    price: Price | Mapping[str, float] | bool | None
-    tokenizer: Tokenizer | None
-    on_text: Callable[[str], Any] | None
-    on_chunk: Callable[[Chunk], Any] | None
-    on_batch: Callable[[list[Chunk]], Any] | None
-    on_metrics: Callable[[Metrics], Any] | None
-    on_progress: Callable[[Progress], Any] | None
-    on_error: Callable[[BaseException], Any] | None
-    on_end: Callable[[Result], Any] | None
-
-
-class StreamKeywords(RequestKeywords, ShapeKeywords, total=False):
-    """Keywords of one stream from a provider."""
-
-    retry: RetryConfig | Mapping[str, Any] | bool | None
-    recovery: RecoveryConfig | Mapping[str, Any] | bool | None
-    on_retry: Callable[[Attempt], Any] | None
-    record: str | PathLike[str] | None
-
-
-class AllKeywords(ClientKeywords, StreamKeywords, total=False):
-    """What ``stream()`` takes."""
 
 
 _PLACE = frozenset(PlaceKeywords.__annotations__)

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from streamkit.api import StreamKeywords, hooked
+from streamkit.api import hooked
 from streamkit.callback import check_callable
 from streamkit.chunk import Chunk, Result
 from streamkit.errors import ConfigurationError
@@ -23,6 +23,7 @@ from streamkit.pipeline.mapping import status_and_body
 from streamkit.pipeline.names import nearest
 from streamkit.pipeline.options import StreamOptions
 from streamkit.pipeline.run import Run
+from streamkit.pipeline.signature import StreamKeywords
 from streamkit.pipeline.stream import Stream
 from streamkit.providers.address import checked_base_url
 from streamkit.providers.base import Endpoint

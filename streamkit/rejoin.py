@@ -16,7 +16,7 @@ from streamkit.store import StreamInfo, StreamStore, open_store
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from streamkit.api import AllKeywords
+    from streamkit.pipeline.signature import AllKeywords
     from streamkit.pipeline.stream import Stream
 
 __all__ = ["StreamRecovery", "resume"]
