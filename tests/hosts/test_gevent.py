@@ -54,8 +54,12 @@ def test_another_greenlet_stops_a_stream(
         f"""
 for mode in MODES:
     s = ask(mode, {play!r})
-    reader = gevent.spawn(lambda: [text for text in s])
-    gevent.sleep(0.05)
+    got = []
+    reader = gevent.spawn(lambda: [got.append(text) for text in s])
+    if {play!r} == "silent":
+        gevent.sleep(0.05)  # nothing announces that it waits for the headers
+    while {play!r} != "silent" and not got:
+        gevent.sleep(0.001)
     s.cancel()
     reader.join(1)
     print(reader.successful(), s.result().outcome)
@@ -87,8 +91,10 @@ for mode in MODES:
     except gevent.Timeout:
         print(s.outcome, end=" ")
     s = ask(mode, "hang")
-    reader = gevent.spawn(lambda: list(s))
-    gevent.sleep(0.1)
+    got = []
+    reader = gevent.spawn(lambda: [got.append(text) for text in s])
+    while not got:
+        gevent.sleep(0.001)
     reader.kill()
     print(s.outcome)
 """,
