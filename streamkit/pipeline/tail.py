@@ -222,6 +222,7 @@ class Tail:
             kept.clear()
         self._asked = False
         self._seams.clear()
+        self._size = self.content = self._arguments = 0
         self.usage = Usage()
         self.details = self.finish_reason = self.model = self.id = None
 

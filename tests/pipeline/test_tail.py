@@ -159,3 +159,14 @@ def test_a_call_that_the_service_runs_itself_asks_nothing_of_the_user() -> None:
     asked = Chunk("{}", kind="tool_call", metadata={"index": 1, "id": "b", "name": "add"})
     tail.feed([asked], 0.0, 0.0)
     assert tail.has_calls
+
+
+def test_an_answer_that_begins_anew_begins_its_bound_anew() -> None:
+    tail = Tail(Limits(answer=10))
+    for _ in range(3):
+        tail.feed([Chunk("12345678")], 0.0, 0.0)
+        assert tail.over is None
+        tail.forget()
+    assert tail.result().text == ""
+    tail.feed([Chunk("12345678901")], 0.0, 0.0)
+    assert tail.over is not None
