@@ -245,9 +245,10 @@ def leave_by_get(stream: Stream) -> int:
 def test_the_account_balances_after_every_ending(
     play: Any, mode: str, overflow: str, name: str, drain: Callable[[Stream], int]
 ) -> None:
-    stream = play(
-        SCRIPTS[name], mode=mode, buffer=20, overflow=overflow, timeout=Timeouts(content=0.05)
-    )
+    # Only what hangs may run out of time; elsewhere a slow machine would end the stream early.
+    hangs = name == "a clock"
+    timeout = Timeouts(content=0.05) if hangs else Timeouts()
+    stream = play(SCRIPTS[name], mode=mode, buffer=20, overflow=overflow, timeout=timeout)
     error: Any = None
     try:
         drain(stream)
@@ -257,7 +258,8 @@ def test_the_account_balances_after_every_ending(
     metrics = stream.metrics
     if mode == "direct" or overflow == "block":
         assert metrics.chunks_received == metrics.chunks_delivered
-    wait_until_read(play.server, stream)
+    if not hangs:
+        wait_until_read(play.server, stream)
     if error is not None:
         assert error.partial.dropped == stream.partial.dropped == metrics.chunks_dropped
         assert metrics.errors == 1

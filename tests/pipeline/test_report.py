@@ -17,7 +17,7 @@ from streamkit import (
     StreamOptions,
     wrap,
 )
-from streamkit.testing import Gate, Hang, Pause, Repeat, Status, Text, Usage
+from streamkit.testing import Gate, Hang, Repeat, Status, Text, Usage
 
 WORDS = Text("one two three four five")
 FLOOD = Text(" tok" * 200, burst=200)
@@ -33,8 +33,18 @@ def check_account(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize("drive", ["loop", "start", "batches", "get"])
-def test_where_the_time_went_adds_up_to_the_whole(play: Any, mode: str, drive: str) -> None:
-    stream = play([WORDS, Pause(0.02), Text(" six"), Usage(1, 6)], mode=mode, units="word")
+def test_where_the_time_went_adds_up_to_the_whole(
+    play: Any, mode: str, drive: str, run_in_thread: Any, until: Any
+) -> None:
+    stream = play([WORDS, Gate(), Text(" six"), Usage(1, 6)], mode=mode, units="word")
+
+    def pause() -> None:
+        """The server says nothing until the consumer has waited for it."""
+        play.server.wait_gate()
+        until(lambda: stream.metrics.time_spent.provider > 0.01)
+        play.server.release()
+
+    run_in_thread(pause)
     if drive == "loop":
         assert sum(1 for _ in stream) == 6
     elif drive == "start":
