@@ -256,15 +256,16 @@ def test_the_total_clock_is_looked_at_between_items(mode: Any) -> None:
     assert stream.outcome == "timeout"
 
 
-def test_an_item_that_came_when_time_was_up_is_delivered(mode: Any) -> None:
+def test_an_item_that_came_when_time_was_up_is_delivered(mode: Any, time_scale: float) -> None:
     hold = threading.Event()
+    total = 0.1 * time_scale  # the thread that reads has this long to begin
 
     def late() -> Iterator[str]:
-        hold.wait(0.05)
+        hold.wait(total)
         yield "a"
         pytest.fail("read beyond its time")
 
-    stream = wrap(late(), mode=mode, timeout={"total": 0.01})
+    stream = wrap(late(), mode=mode, timeout={"total": total})
     with pytest.raises(StreamTimeout):
         stream.result()
     assert stream.partial.text == "a"
