@@ -329,6 +329,11 @@ class StreamBuffer(Generic[T]):
         return not self._open
 
     @property
+    def dropped(self) -> int:
+        """Items shed, overwritten or cleared; as of a moment ago, without those of an abort()."""
+        return self._slots.dropped
+
+    @property
     def merged(self) -> int:
         """Items that became part of another; as of a moment ago."""
         return self._slots.merged

@@ -1,8 +1,8 @@
 """
 What can be told of a stream while it runs and after: its numbers, and its Result.
 
-Any thread may ask, and so may a cancel that has interrupted its own thread anywhere: nothing here
-waits for a lock on the way that ends in ``cancelled``.
+Any thread may ask, and so may a signal handler or a cancel that has interrupted its own thread
+anywhere, inside the ring's lock as well: nothing here waits for a lock.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Report:
             # Stopped by the consumer: what was on its way, wherever it was, reached nobody.
             counters = self.counters
             return counters.chunks_received - self.delivered - self._merged
-        return 0 if self._ring is None else self._ring.stats().dropped
+        return 0 if self._ring is None else self._ring.dropped
 
     @property
     def _merged(self) -> int:
@@ -153,7 +153,7 @@ class Report:
 
     def _stood_still(self, ring: StreamBuffer[Chunk]) -> tuple[int, float]:
         """How often the read waited for the consumer, and the seconds it did."""
-        # Not stats(), which takes the ring's lock: a cancel comes here too (see the top).
+        # Not stats(), which takes the ring's lock (see the top).
         waits, seconds = ring.waited
         pressure = self._pressure
         if pressure is None:

@@ -196,6 +196,7 @@ def test_overwrite_keeps_the_newest(capacity: int) -> None:
         ring.close()
         assert drain(ring) == list(range(count))[-capacity:]
         assert (stats.size, stats.dropped) == (min(count, capacity), max(0, count - capacity))
+        assert ring.dropped == stats.dropped
 
 
 # P05, P06: control items stay, and a loss leaves a gap.
