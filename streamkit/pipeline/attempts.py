@@ -135,17 +135,21 @@ class Attempts:
             yield from self._between(broken, delay)
             if self._cancelled.is_set:
                 return
+        yield from self._belated()
         yield [tail.done("stopped", time())]
 
     def _between(self, broken: StreamkitError, delay: float | None) -> Iterator[list[Chunk]]:
         """From one attempt to the next: the wait, and what comes due meanwhile."""
         tail, carry, now = self._tail, self._carry, self._link.clocks.now
+        yield from self._belated()  # of the read that broke: no other may follow
         if delay is not None:
             until = now() + delay
-            while not tail.stopped and not self._cancelled.wait(self._patience(until)):
+            while not tail.ended and not self._cancelled.wait(self._patience(until)):
                 yield from self._given(tail.tick(time(), now()))
                 if now() >= until:
                     break
+            if tail.error is not None:
+                raise tail.error
             if tail.stopped or self._cancelled.is_set:
                 return
             self._counters.retries += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,11 +19,13 @@ from streamkit import (
     RecoveryFailed,
     RetryConfig,
     Seam,
+    StopConfig,
     StreamInterrupted,
     StreamTimeout,
     TruncatedStream,
 )
 from streamkit.testing import (
+    BeforeHeaders,
     Cut,
     Data,
     Done,
@@ -357,6 +360,26 @@ def test_what_a_users_function_raises_stays_itself(ask: Any) -> None:
     assert raised.value is mine
 
 
+def test_what_a_users_function_raises_during_the_wait_ends_it(ask: Any, mode: str) -> None:
+    class Broken:
+        def feed(self, text: str) -> list[str]:
+            return []
+
+        def flush(self) -> str:
+            return ""
+
+        def release(self) -> str:
+            raise KeyError("mine")
+
+    stream = ask(
+        scripts=[[Text("Hello"), Reset()], [Text(" there")]],
+        units=Broken, max_wait=0.05, mode=mode, retry={"initial": 30.0, "cap": 30.0},
+    )  # fmt: skip
+    with pytest.raises(KeyError, match="mine"):
+        stream.result(10)
+    assert len(ask.server().requests) == 1
+
+
 def test_what_was_held_is_shown_where_the_service_cannot_be_asked(
     ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,6 +452,36 @@ def test_what_is_due_meanwhile_is_shown_during_the_wait(ask: Any, threaded: str)
     )  # fmt: skip
     assert next(iter(answer)) == "Hello wor"
     answer.cancel()
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [{"retry": QUICK}, {"retry": {"initial": 30.0}, "stop_when": StopConfig(max_seconds=0.3)}],
+    ids=["failed", "stopped"],
+)
+def test_what_came_due_in_the_read_that_broke_is_shown_where_no_rest_comes(
+    ask: Any, mode: str, until: Any, ends: dict[str, Any]
+) -> None:
+    script = [Text(pieces=("Hello ", "wor")), Gate(), Reset()]
+    answer = ask(scripts=[script, [Status(503)]], units="word", max_wait=0.01, mode=mode, **ends)
+    shown: list[str] = []
+    answer.on_text(shown.append).start()
+    until(lambda: answer.metrics.chunks_received == 2)
+    ask.server().release()
+    with suppress(RecoveryFailed):
+        answer.wait(5)
+    assert "".join(shown) == answer.partial.text == "Hello wor"
+
+
+def test_what_came_due_while_the_rest_was_asked_for_is_shown_where_time_is_up(
+    ask: Any, mode: str
+) -> None:
+    answer = ask(
+        scripts=[[Text(pieces=("Hello ", "wor")), Reset()], [BeforeHeaders([Hang()])]],
+        units="word", max_wait=0.15, stop_when=StopConfig(max_seconds=0.3), mode=mode,
+    )  # fmt: skip
+    assert "".join(answer) == answer.result().text == "Hello wor"
+    assert answer.outcome == "stopped"
 
 
 # -- prefill, and a service that refuses it
