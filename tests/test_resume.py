@@ -15,6 +15,7 @@ import pytest
 from streamkit import (
     Expired,
     Gap,
+    ProducerLost,
     RecoveryFailed,
     RetryConfig,
     Stream,
@@ -122,6 +123,21 @@ def test_what_was_written_since_it_was_read_is_not_passed_over(store: Any, asked
         late.result()
     result = recovery.resume("a", **where).result()
     assert result.text == BEGUN + REST + " Eight." == recovery.partial("a").text
+
+
+def test_a_reader_that_finds_the_writer_gone_is_no_news(asked: Any) -> None:
+    now = [0.0]
+    store = MemoryStore(clock=lambda: now[0])
+    where = asked([[Text(BEGUN), Gate()], [Text(REST)]])
+    first = stream("m", "Hi", recovery={"store": store, "id": "a"}, **where)
+    next(begun := iter(first))
+    now[0] += 16  # as if its process had been killed
+    resumed = StreamRecovery(store).resume("a", **where)
+    with pytest.raises(ProducerLost):
+        follow(store, "a").result(10)
+    assert resumed.result().text == BEGUN + REST == follow(store, "a").result(10).text
+    begun.close()  # type: ignore[attr-defined]
+    store.close()
 
 
 def test_only_one_carries_on_at_a_time(store: Any, asked: Any) -> None:

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from streamkit.chunk import Chunk, Outcome, Result
-from streamkit.errors import StoreUnavailable, StreamBusy, StreamkitError
+from streamkit.errors import StoreError, StoreUnavailable, StreamBusy, StreamkitError
 from streamkit.pipeline.failures import error_to_json
 from streamkit.pipeline.ledger import chunk_to_json, end_to_json
 from streamkit.process import generation
@@ -79,7 +79,8 @@ class Saver:
         self._stream: Watched | None = None
         self._generation = generation()
         try:
-            self._writer = open_store(store).claim(
+            kept = open_store(store)
+            self._writer = kept.claim(
                 id,
                 lease=LEASE,
                 meta=meta,
@@ -87,7 +88,7 @@ class Saver:
                 on_lost="fail" if behind is None else "takeover",
                 policy="continue",
             )
-            if behind is not None and self._writer.last_seq != behind + 1:
+            if behind is not None and _moved_on(kept, self._writer, behind):
                 self._writer.close()
                 raise StreamBusy(
                     f"stream {id[:80]!r} was written to since it was read here: resume it again",
@@ -192,3 +193,19 @@ class Saver:
         log.warning("saving stopped id=%r error=%s", self.id[:80], type(error).__name__)
         known = isinstance(error, StreamkitError)
         log.debug("saving stopped because=%s", error, exc_info=None if known else error)
+
+
+def _moved_on(store: StreamStore, writer: Writer, behind: int) -> bool:
+    """
+    Whether anything stands between the last entry known and the takeover of this writer.
+
+    Not if that is the word of a reader that the writer before is lost, which it may have found at
+    any moment: it changes nothing of the answer.
+    """
+    if writer.last_seq == behind + 1:
+        return False
+    try:
+        between = store.read(writer.id, behind, until_end=False, block=0.0)
+        return any(entry.kind != "lost" for entry in between if entry.seq < writer.last_seq)
+    except StoreError:
+        return True  # who resumes it again is told what it is
