@@ -193,7 +193,7 @@ class Tail:
             begun.add({"id": call.id, "name": call.name}, call.arguments)
         self._spent = self.usage = past.usage
         self._seams += past.recoveries
-        self._size = len(past.text) + len(past.reasoning)
+        self._size = Chunk(past.text + past.reasoning + past.refusal).weight
         self.content = 1
 
     @property

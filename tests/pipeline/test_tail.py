@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from streamkit import Chunk, ConfigurationError, Limits, StreamOptions, TruncatedStream
+from streamkit import (
+    Chunk,
+    ConfigurationError,
+    Limits,
+    Result,
+    StreamOptions,
+    TruncatedStream,
+)
 from streamkit.pipeline import tail as tail_module
+from streamkit.pipeline.carry import Splice
 from streamkit.pipeline.tail import Tail, stage_names
 from streamkit.providers import registry
 from streamkit.providers.service import CHAT, Service
@@ -169,4 +177,12 @@ def test_an_answer_that_begins_anew_begins_its_bound_anew() -> None:
         tail.forget()
     assert tail.result().text == ""
     tail.feed([Chunk("12345678901")], 0.0, 0.0)
+    assert tail.over is not None
+
+
+def test_what_another_stream_had_brought_counts_for_the_bound_in_bytes() -> None:
+    tail = Tail(Limits(answer=30), splice=Splice())
+    tail.preload(Result(text="\u6cb3" * 10))
+    assert tail.over is None
+    tail.feed([Chunk("!", finish_reason="stop")], 0.0, 0.0)
     assert tail.over is not None
