@@ -7,7 +7,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamkit.chunk import Result
-from streamkit.errors import Expired, ProducerLost, StreamBusy, StreamEnded, UnknownStream
+from streamkit.errors import (
+    ProducerLost,
+    StoreError,
+    StoreUnavailable,
+    StreamBusy,
+    StreamEnded,
+)
 from streamkit.pipeline.failures import may_be_resumed
 from streamkit.pipeline.fold import Fold
 from streamkit.pipeline.saved import Saved, read_meta
@@ -49,7 +55,8 @@ class StreamRecovery:
         The streams that ``resume()`` can carry on, the oldest first.
 
         Those whose process is gone, that were cancelled, or that failed with what another request
-        may mend: the network, a clock, an answer cut short, a service in trouble.
+        may mend: the network, a clock, an answer cut short, a service in trouble. One that is
+        damaged is left out; partial() says so.
 
         Raises:
             StoreError: The store cannot be read.
@@ -125,8 +132,10 @@ class StreamRecovery:
             return info.state in ("lost", "cancelled")
         try:
             last = list(self._store.read(info.id, info.last - 1, until_end=False, block=0.0))
-        except (UnknownStream, Expired):
-            return False  # deleted this moment
+        except StoreUnavailable:
+            raise
+        except StoreError:
+            return False  # deleted or taken over this moment; or damaged, and hides no other
         return bool(last) and may_be_resumed(last[-1].data)
 
     def _fold(self, id: str) -> Fold:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from streamkit import (
     RecoveryFailed,
     Result,
     StoreError,
+    StoreUnavailable,
     StreamBusy,
     StreamEnded,
     StreamInterrupted,
@@ -80,6 +82,33 @@ def test_a_lease_that_ran_out_is_found_before_anybody_reads(tmp_path: Path) -> N
     now[0] += 16
     assert [(info.id, info.state) for info in recovery.recoverable()] == [("a", "open")]
     store.close()
+
+
+def test_one_that_is_damaged_hides_no_other(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "s.db")
+    for id in ("bad", "good"):
+        save(store, id).failed(StreamInterrupted("x"), recoverable=True)
+    db = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
+    db.execute("UPDATE entries SET data = x'7b7d' WHERE stream = 1 AND kind = 'failed'")
+    db.close()
+    recovery = StreamRecovery(store)
+    assert [info.id for info in recovery.recoverable()] == ["good"]
+    with pytest.raises(StoreError, match="damaged"):
+        recovery.partial("bad")
+    store.close()
+
+
+def test_a_store_that_is_away_is_not_taken_for_an_empty_one(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(store, "a").failed(StreamInterrupted("x"), recoverable=True)
+
+    def away(*_: Any, **__: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(store, "read", away)
+    with pytest.raises(StoreUnavailable):
+        StreamRecovery(store).recoverable()
 
 
 def test_the_partial_has_all_that_came(store: Any) -> None:
