@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
 from streamkit.errors import ConfigurationError, StreamBusy, StreamEnded
 from streamkit.number import is_number
@@ -161,7 +161,7 @@ def check_number(name: str, value: object, least: int) -> int:
     return value
 
 
-def check_choice(name: str, value: object, *choices: Literal["raise", "takeover"] | str) -> None:
+def check_choice(name: str, value: object, *choices: str) -> None:
     """
     One of some words.
 

@@ -221,14 +221,14 @@ class LogStore(ABC):
         with self._write() as shelf:
             now = self._swept = self._clock()
             for head in shelf.heads():
-                if head.state != "expired" and head.is_expired(now):
+                if head.is_expired(now):
                     first = head.last + 1
                     shelf.put(replace(head, state="expired", first=first, size=0, heard=now))
                     shelf.put_meta(head, b"{}")
                     shelf.cut(head, first)
                     swept.append(head.id)
-                elif head.state == "expired" and now > head.heard + TOMBSTONE:
-                    shelf.drop(head)
+            for head in shelf.tombs(now - TOMBSTONE):
+                shelf.drop(head)
         for id in swept:
             self._bell.ring(id)
         return len(swept)

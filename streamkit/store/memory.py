@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
 
 from streamkit.errors import StoreError
 from streamkit.latch import Latch
@@ -90,12 +89,13 @@ class _MemoryEar:
 class _Drawer:
     """One stream. A dict of entries by seq: the oldest go and the newest come in O(1)."""
 
-    __slots__ = ("head", "meta", "records")
+    __slots__ = ("head", "meta", "oldest", "records")
 
     def __init__(self, head: Head) -> None:
         self.head = head
         self.meta = b"{}"
         self.records: dict[int, Record] = {}
+        self.oldest = 1  # asked of the dict, it would go over all that were deleted before it
 
 
 class _Drawers:
@@ -114,7 +114,12 @@ class _Drawers:
         return None if drawer is None else drawer.head
 
     def heads(self) -> list[Head]:
-        return [drawer.head for drawer in self._drawers.values()]
+        heads = (drawer.head for drawer in self._drawers.values())
+        return [head for head in heads if head.state != "expired"]
+
+    def tombs(self, before: float) -> list[Head]:
+        heads = (drawer.head for drawer in self._drawers.values())
+        return [head for head in heads if head.state == "expired" and head.heard < before]
 
     def put(self, head: Head) -> Head:
         drawer = self._drawers.get(head.id)
@@ -144,10 +149,10 @@ class _Drawers:
         return ((seq, len(kept[seq].data)) for seq in range(head.first, head.last + 1))
 
     def cut(self, head: Head, first: int) -> None:
-        kept = self._drawers[head.id].records
-        oldest = next(iter(kept), first)
-        for seq in list(islice(kept, max(0, first - oldest))):
-            del kept[seq]
+        drawer = self._drawers[head.id]
+        for seq in range(drawer.oldest, first):
+            drawer.records.pop(seq, None)  # an exception may have come between
+        drawer.oldest = max(drawer.oldest, first)
 
     def drop(self, head: Head) -> None:
         del self._drawers[head.id]

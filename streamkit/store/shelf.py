@@ -18,7 +18,14 @@ class Shelf(Protocol):
         """The row of a stream."""
 
     def heads(self) -> list[Head]:
-        """All of them, the oldest stream first; rows that are damaged are left out."""
+        """
+        All but the "expired", the oldest stream first; rows that are damaged are left out.
+
+        Cost: linear in these alone. The "expired" of a day may be a thousand times as many.
+        """
+
+    def tombs(self, before: float) -> list[Head]:
+        """The "expired" that were last heard of before then, without those that are damaged."""
 
     def put(self, head: Head) -> Head:
         """Write a row, new or changed; the head to go on with."""

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
@@ -61,7 +60,7 @@ SLACK = 1.0
 _DAMAGE = (MemoryError, UnicodeDecodeError)
 
 #: One file is opened at a time: see make_private() about descriptors and locks.
-_opening = Lock()
+_opening = Turn()
 
 _stores: WeakSet[SqliteStore] = WeakSet()
 
@@ -254,15 +253,13 @@ class SqliteStore(LogStore):
         No writer of then lives, and no stream is kept shorter than it should be.
         """
         with self._read() as rows:
-            now = self._clock()
-            if not any(head.heard > now + SLACK for head in rows.heads()):
+            if not rows.ahead(self._clock() + SLACK):
                 return  # and so need not wait for those who write
         with self._write() as rows:
             now = self._clock()
-            for head in rows.heads():
-                if head.heard > now + SLACK:
-                    ago = head.lease if head.state == "open" else 0.0
-                    rows.put(replace(head, heard=now - ago))
+            for head in rows.ahead(now + SLACK):
+                ago = head.lease if head.state == "open" else 0.0
+                rows.put(replace(head, heard=now - ago))
 
 
 class _SqliteEar:
@@ -341,7 +338,7 @@ def _in_parent() -> None:
 
 def _in_child() -> None:
     global _opening
-    _opening = Lock()
+    _opening = Turn()
     _held.clear()
 
 

@@ -103,9 +103,23 @@ class Rows:
         return _head(rows[0]) if rows else None
 
     def heads(self) -> list[Head]:
-        """All of them, the oldest stream first; rows that are damaged are left out."""
+        """See Shelf."""
+        return self._heads("state IS NOT 'expired'")
+
+    def tombs(self, before: float) -> list[Head]:
+        """See Shelf."""
+        return self._heads("state = 'expired' AND heard < ?", before)
+
+    def ahead(self, of: float) -> list[Head]:
+        """Those heard of after that instant, in any state."""
+        return self._heads("heard > ?", of)
+
+    def _heads(self, where: str, *values: float) -> list[Head]:
+        """Rows that SQLite finds by itself: to make a Head of one takes thirty times as long."""
         heads = []
-        found = self._db.execute(f"SELECT {COLUMNS}, crc FROM streams ORDER BY key")
+        found = self._db.execute(
+            f"SELECT {COLUMNS}, crc FROM streams WHERE {where} ORDER BY key", values
+        )
         for row in found.fetchall():
             try:
                 heads.append(_head(row))

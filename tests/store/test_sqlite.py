@@ -12,8 +12,15 @@ from zlib import crc32
 import pytest
 
 import streamkit.store.sqlite as module
-from streamkit.errors import ConfigurationError, StoreError, StoreUnavailable, StreamBusy
-from streamkit.store import SqliteStore
+from streamkit.errors import (
+    ConfigurationError,
+    StoreError,
+    StoreUnavailable,
+    StreamBusy,
+    UnknownStream,
+)
+from streamkit.store import SqliteStore, sqlite_rows
+from streamkit.store.log import TOMBSTONE
 
 
 @pytest.fixture
@@ -70,6 +77,24 @@ def test_a_file_that_is_removed_is_noticed(path: Path, replaced: bool) -> None:
     again = SqliteStore(path)
     assert again.streams() == []
     again.close()
+
+
+def test_opening_a_file_while_one_is_opened_is_an_outage_and_no_wait_without_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch, run_in_thread: Callable[..., Any]
+) -> None:
+    """As when the collector finds a stream that has something to say to its store."""
+    interrupts = [lambda: SqliteStore(path.with_name("other.db"))]
+
+    def use_wal(*given: Any) -> None:
+        if interrupts:
+            with pytest.raises(StoreUnavailable, match="interrupts"):
+                interrupts.pop()()
+        real(*given)
+
+    real = module.use_wal
+    monkeypatch.setattr(module, "use_wal", use_wal)
+    run_in_thread(SqliteStore, path).result().close()
+    assert not interrupts
 
 
 def test_a_file_that_stays_locked_is_an_outage_of_bounded_time(path: Path) -> None:
@@ -275,6 +300,49 @@ def test_after_a_restart_writers_are_lost_and_streams_are_kept_from_then_on(
     assert store.info("over").state == "ended"
     clock.pass_(1)
     assert store.info("over").state == "expired"
+    store.close()
+
+
+def test_after_a_restart_an_id_is_known_as_expired_for_a_day(path: Path, clock: Any) -> None:
+    clock.now = 1e6
+    store = SqliteStore(path, clock=clock)
+    store.claim("over", retain=60).end({})
+    clock.pass_(61)
+    assert store.sweep() == 1
+    store.close()
+    clock.now = 5.0
+    store = SqliteStore(path, clock=clock)
+    clock.pass_(TOMBSTONE)
+    store.sweep()
+    assert store.info("over").state == "expired"
+    clock.pass_(1)
+    store.sweep()
+    with pytest.raises(UnknownStream):
+        store.info("over")
+    store.close()
+
+
+def test_ids_that_are_known_as_expired_alone_cost_nothing_where_all_streams_are_asked_for(
+    path: Path, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(path, clock=clock)
+    for n in range(5):
+        store.claim(f"old {n}", retain=1).end({})
+    clock.pass_(2)
+    assert store.sweep() == 5
+    store.claim("new")
+    made = []
+    real = sqlite_rows._head
+
+    def head(row: Any) -> Any:
+        made.append(row[1])
+        return real(row)
+
+    monkeypatch.setattr(sqlite_rows, "_head", head)
+    assert [info.id for info in store.streams()] == ["new"]
+    store.sweep()
+    SqliteStore(path, clock=clock).close()
+    assert made == ["new", "new"]
     store.close()
 
 
