@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -78,7 +78,7 @@ class StreamingCoordinator:
         self._transport = HttpTransport(session)
         self._allow_http = allow_http
         self._streams: dict[str, Stream] = {}
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may cancel, or close, while a stream is started
 
     def start_stream(
         self,

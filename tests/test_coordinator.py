@@ -250,6 +250,21 @@ def test_cancel_by_id_stops_the_stream_and_tells_no_error(stage: Stage) -> None:
     assert stage.errors == []
 
 
+def test_a_signal_handler_that_interrupts_a_start_may_cancel_and_close(
+    stage: Stage, run_in_thread: Callable[..., Any]
+) -> None:
+    stream_id = stage.start(stage.serve(Text("Hi"), Hang()))
+    assert stage.came.wait(10)
+
+    def interrupted() -> None:
+        with stage.coordinator._lock:
+            stage.coordinator.cancel(stream_id)
+            stage.coordinator.close()
+
+    run_in_thread(interrupted).result()
+    assert stage.coordinator.status(stream_id) == "cancelled"
+
+
 def test_close_cancels_what_runs(stage: Stage) -> None:
     stream_id = stage.start(stage.serve(Text("Hi"), Hang()))
     assert stage.came.wait(10)
