@@ -142,6 +142,7 @@ class Attempts:
         """From one attempt to the next: the wait, and what comes due meanwhile."""
         tail, carry, now = self._tail, self._carry, self._link.clocks.now
         yield from self._belated()  # of the read that broke: no other may follow
+        no_way: ConfigurationError | None = None
         if delay is not None:
             until = now() + delay
             while not tail.ended and not self._cancelled.wait(self._patience(until)):
@@ -161,10 +162,11 @@ class Attempts:
                 return
             except ConfigurationError as error:
                 log.debug("recovery failed error=%s", error)  # it cannot be asked for the rest
+                no_way = error.with_traceback(None)
         # Nothing will come to complete what is held.
         yield from self._given(tail.flush(time(), broken=True))
         assert carry is not None
-        raise broken if broken is tail.error else carry.failed(broken)  # the user's stays itself
+        raise broken if broken is tail.error else carry.failed(broken, no_way)  # the user's: itself
 
     def _patience(self, until: float) -> float:
         """Seconds to wait now: until the next attempt, or until something is due."""
@@ -311,7 +313,14 @@ class Attempts:
 
     def _goes_on(self, error: Exception) -> bool:
         """Whether the answer broke with this, and will be carried on."""
-        if self._carry is None or not self._tail.content or not isinstance(error, StreamkitError):
+        if not isinstance(error, StreamkitError):
+            return False
+        if not self._tail.content:
+            left, policy = self._link.clocks.total_left(), self._policy
+            if policy and policy.delay(error, failures=self._number, total_left=left) is not None:
+                self._tail.forget_tags()  # a retry makes them anew; else they would be text now
+            return False
+        if self._carry is None:
             return False
         return self._delay(error) is not None
 

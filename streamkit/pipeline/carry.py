@@ -20,7 +20,9 @@ from typing import Protocol
 
 from streamkit.chunk import Chunk, Seam
 from streamkit.errors import (
+    ConfigurationError,
     InvalidRequest,
+    LimitExceeded,
     ProviderError,
     RecoveryFailed,
     StreamkitError,
@@ -118,7 +120,7 @@ class Splice:
             joint = Known(way.how, way.blanks)
         else:
             joint = Joint(old)
-        self._next = joint, replace(seam, at=len(old))
+        self._next = joint, replace(seam, at=len(old), how=way.how)
         if not self._held:
             self._turn()
 
@@ -170,11 +172,17 @@ class Splice:
                 self._parts.append(chunk.content)
             if not (chunk.content or chunk.metadata or chunk.finish_reason):
                 return
-        elif chunk.kind in ("tool_call", "refusal"):  # the others do not wait for the text's seam
-            out += self.flush()
+        elif chunk.kind in ("tool_call", "refusal") or self._begins_anew(chunk):
+            out += self.flush()  # the others do not wait for the text's seam
         if chunk.finish_reason and self._joint is not None:
             out += self.flush()
         out.append(chunk)
+
+    def _begins_anew(self, chunk: Chunk) -> bool:
+        """Whether it is the first word, if not of text, of an answer that is made once more."""
+        coming = self._next[1] if self._next is not None else self._seam
+        again = coming is not None and coming.how == "again"
+        return again and (chunk.kind == "citation" or bool(chunk.content))
 
     def _settle(self, out: list[Chunk]) -> None:
         """The joint is certain: say where it is, and what it is."""
@@ -190,7 +198,7 @@ class Broken(Protocol):
 
     splice: Splice | None
 
-    def break_off(self, wall: float) -> list[Chunk]:
+    def break_off(self, wall: float, *, goes_on: bool) -> list[Chunk]:
         """The attempt broke: what its own stages held -> chunks to be shown."""
         ...
 
@@ -239,8 +247,8 @@ class Carry:
         self, tail: Broken, attempt: int, error: StreamkitError | None, wall: float
     ) -> Iterator[list[Chunk]]:
         """
-        See to it that the next attempt brings the rest; gives what the broken one had held, before
-        the service is asked: it may have no way to go on, and what was recorded is to be shown.
+        See to it that the next attempt brings the rest; gives what the broken one had held, also
+        where the service has no way to go on.
 
         Args:
             tail: What came.
@@ -258,19 +266,34 @@ class Carry:
         if error is not None and not isinstance(error, ProviderError) and self._source.resume():
             splice.begin(Seam(attempt, 0, "", error=why), Way("resumed"))
             return
-        yield tail.break_off(wall)
-        way = self._source.ask(splice.text, self._config.strategy)
+        try:
+            self._source.ask(splice.text, self._config.strategy)
+        except ConfigurationError:
+            yield tail.break_off(wall, goes_on=False)
+            raise
+        yield tail.break_off(wall, goes_on=True)
+        way = self._source.ask(splice.text, self._config.strategy)  # what was held is text now
         splice.begin(Seam(attempt, 0, "", abandoned=tail.begun_calls, error=why), way)
 
-    def failed(self, error: StreamkitError) -> StreamkitError:
-        """Nothing more is asked for: what to raise for what ended the last attempt."""
+    def failed(
+        self, error: StreamkitError, no_way: ConfigurationError | None = None
+    ) -> StreamkitError:
+        """
+        Nothing more is asked for: what to raise for what ended the last attempt.
+
+        Args:
+            error: What ended it.
+            no_way: Why the service could not be asked; None where it was, or not to be.
+        """
         self._source.forget()
-        given_up = isinstance(error, ProviderError) or is_recoverable(error)
-        if not self.made or not given_up:
+        bounded = isinstance(error, LimitExceeded) or getattr(error, "clock", None) == "total"
+        if not self.made or bounded:  # the user's own bounds stay what they are
             return error
+        made = self.made - (no_way is not None)
+        tried = f" in {made} more request{'s' * (made > 1)}; the last one" if made else "; it"
+        why = "" if no_way is None else f"; there is no way to ask for the rest: {no_way}"
         failure = RecoveryFailed(
-            f"the answer broke and could not be carried on in {self.made} "
-            f"more request{'s' * (self.made > 1)}; the last one ended with: {error}",
+            f"the answer broke and could not be carried on{tried} ended with: {error}{why}",
             stage=error.stage, status=error.status,
             request_id=error.request_id, outcome=error.outcome,
         )  # fmt: skip

@@ -9,6 +9,7 @@ push style and pure, so the caller's own thread and a producer thread drive them
 from __future__ import annotations
 
 import logging
+from copy import deepcopy
 from typing import Any
 
 from streamkit.chunk import Chunk
@@ -60,7 +61,10 @@ class Head:
         self._utf8 = Utf8Bound(limits.invalid_utf8 or 0) if strict else None
         self._limit = limits.answer
         self._silent = min(SILENT, limits.event)
-        self._begun = False
+        #: Whether more bytes of the same body may follow its end: see reopen().
+        self.reopens = False
+        self._unflushed: Any = None
+        self._begun = self._left = False
         self._lead = b""
         self._whole: bytearray | None = None
         self._size = 0
@@ -98,14 +102,41 @@ class Head:
             return self._read_whole()
         if not self._begun:
             return []
-        chunks = self._read(lambda _: self._decoder.flush(), b"")
+        before = deepcopy(self._decoder) if self.reopens else None
+        events = 0
+
+        def ending(_: bytes) -> list[Any]:
+            nonlocal events
+            found = self._decoder.flush()
+            events = len(found)
+            return found
+
+        chunks = self._read(ending, b"")
+        self._unflushed = None if events else before
         if self.error is None:
+            self._left = True
             try:
                 chunks += self.provider.flush()
             except Exception as error:  # of a user's parse_chunk: anything
                 self.error = error
         self.error = self.error or self.provider.failure
         return chunks
+
+    def reopen(self) -> None:
+        """The body goes on where it was cut: an event that counted as torn is in the middle."""
+        if self._unflushed is not None:
+            self._decoder, self._unflushed = self._unflushed, None
+        self._left = False
+
+    def left(self) -> list[Chunk]:
+        """The body broke -> what the provider held of the events that came; nothing twice."""
+        if self._left or not self._begun or self._whole is not None:
+            return []
+        self._left = True
+        try:
+            return self.provider.flush()
+        except Exception:  # of a user's dialect; what broke the body is what to tell
+            return []
 
     def _read(self, events: Any, data: bytes) -> list[Chunk]:
         chunks: list[Chunk] = []
@@ -155,15 +186,19 @@ class Head:
         self._lead = data = self._lead + data
         first = data.removeprefix(_BOM).lstrip()[:1]
         if not first or _BOM.startswith(data):
-            # Blanks before the first byte mean nothing in any format; a torn BOM has to wait.
-            self._lead = data if _BOM.startswith(data) else b""
+            # Blank lines before the first byte mean nothing in any format; a torn BOM has to wait,
+            # and so has a blank that may stand in a line: such a line is no event.
+            waits = _BOM.startswith(data)
+            self._lead = data if waits else data[-1:].strip(b"\r\n")
             return b""
         if first == b"<":
             self.error = ProtocolError(
                 "an HTML page came where a stream was due: " + repr(data[:200])[1:], data=data[:200]
             )
-        elif first in b"{[" and not self._decoder.reads_json:
-            self._whole = bytearray()
+        elif first in b"{[":
+            data = data[data.index(first) :]  # decoders look for it at the start of a line
+            if not self._decoder.reads_json:
+                self._whole = bytearray()
         self._begun = True
         self._lead = b""
         return data

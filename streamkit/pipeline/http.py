@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from streamkit.chunk import Chunk
-from streamkit.errors import ProviderError, StreamkitError, TransportError
+from streamkit.errors import ConfigurationError, ProviderError, StreamkitError, TransportError
 from streamkit.pipeline.carry import Way
 from streamkit.pipeline.chain import Head
 from streamkit.pipeline.options import Limits
@@ -22,7 +22,7 @@ from streamkit.providers.base import Provider
 from streamkit.providers.failure import request_id
 from streamkit.recovery.recovery import Strategy
 from streamkit.recovery.retry import retry_after
-from streamkit.recovery.strategy import continued
+from streamkit.recovery.strategy import continued, continued_in_one
 from streamkit.request import Call, Request, signed
 from streamkit.transport.base import ByteStream, Link, Transport
 
@@ -97,10 +97,12 @@ class HttpSource:
     def _keep(self, request: Request, head: Head) -> Callable[[int], None]:
         """What notes, when an answer's feed closes, how its rest could be had."""
         before = self._offset if self._head is head else 0
+        resume = getattr(head.provider, "resume", None)  # a dialect of yours may have none
+        begun = resume(request, before) if resume else None
+        head.reopens = begun is not None and begun.by == "offset"
 
         def keep(received: int) -> None:
             self._rest = None
-            resume = getattr(head.provider, "resume", None)  # a dialect of yours may have none
             found = resume(request, before + received) if resume and head.error is None else None
             if found is not None:
                 on = head if found.by == "offset" else self._anew(head.provider)
@@ -117,6 +119,7 @@ class HttpSource:
         if self._rest is None or self._how in self._refused:
             return False
         self._request, self._head, self._offset = self._rest
+        self._head.reopen()
         return True
 
     def forget(self) -> None:
@@ -134,11 +137,24 @@ class HttpSource:
         prefill = getattr(provider, "prefill", None)  # a dialect of yours may have none
         call = prefill(self._call, text) if prefill and "prefill" not in self._refused else None
         self._how = "appended" if call is None else "prefill"
-        self._request = provider.request(call or continued(self._call, text, strategy))
         if call is None:
+            self._request = self._in_words(provider, text, strategy)
             return Way(self._how)
+        self._request = provider.request(call)
         echoes = getattr(provider, "repeats_prefill", False)
         return Way(self._how, blanks=_blanks(call, text), echoes=echoes)
+
+    def _in_words(self, provider: Provider[Any], text: str, strategy: Strategy) -> Request:
+        """What asks the model to go on; in one message where the service takes no more."""
+        assert self._call is not None
+        try:
+            return provider.request(continued(self._call, text, strategy))
+        except ConfigurationError:
+            call = continued_in_one(self._call, text, strategy)
+            # A model that was to go on with the prompt itself has no ear for questions.
+            if call is None or "prefill" in self._refused:
+                raise
+            return provider.request(call)
 
     def refuse(self) -> bool:
         """See Carrier."""
@@ -179,6 +195,8 @@ class HttpFeed:
         self._provider = head.provider
         self._redactor = redactor
         self._ended = False
+        #: What to raise once what the provider held is given out.
+        self._broken: StreamkitError | None = None
 
     @property
     def finish_reason(self) -> str | None:
@@ -217,15 +235,24 @@ class HttpFeed:
         """See Feed."""
         error = self._head.error
         if error is not None:
+            if held := self._head.left():
+                return held
             raise self._redactor.error(error) if isinstance(error, StreamkitError) else error
         if self._ended:
             return None
+        if (broken := self._broken) is not None:
+            self._broken = None  # its traceback will hold this object
+            raise broken
         try:
             data = self._stream.read()
         except StreamkitError as failure:
             self._redactor.error(failure)
             if self.failed is None:
-                raise
+                held = self._head.left()
+                if not held:
+                    raise
+                self._broken = failure.with_traceback(None)
+                return held
             # The service had said what is wrong, and was only given time to say more.
             raise self.failed from failure
         if data:

@@ -26,6 +26,7 @@ from streamkit.stages.join import JoinSurrogates
 from streamkit.stages.regroup import Regroup
 from streamkit.stages.resolve import transform_stages, validate_stages
 from streamkit.stages.stop import Stop, StopConfig
+from streamkit.stages.think import Think
 from streamkit.text import new_buffer
 
 __all__ = ["Tail", "new_tail", "stage_names"]
@@ -87,6 +88,7 @@ class Tail:
         #: Those of one attempt; what follows them goes on when another one carries on.
         own = [self._halves, *(STAGES[name]() for name in stages)]
         self._own = len(own)
+        self._thinks = [stage for stage in own if isinstance(stage, Think)]
         self._before = Line([*own, *(() if splice is None else (splice,)), *checks])
         self._after = Line(shows)
         self._timed = self._before.is_timed or self._after.is_timed
@@ -104,6 +106,7 @@ class Tail:
         #: How many chunks of content were recorded, those that say something in metadata included.
         self.content = 0
         self._arguments = 0  # deltas of tool calls
+        self._deltas_gone = 0  # of an answer that was made once more
         self.usage = Usage()
         self._spent: Usage | None = None  # by the attempts before this one
         self._seams: list[Seam] = []
@@ -166,19 +169,30 @@ class Tail:
         self._keeper = keeper
         self._timed = True
 
-    def break_off(self, wall: float) -> list[Chunk]:
+    def break_off(self, wall: float, *, goes_on: bool) -> list[Chunk]:
         """
-        The attempt broke, and the next will bring the rest -> what its own stages held.
+        The attempt broke -> what its own stages held.
 
         What the user's stages hold waits for the rest: half a unit, the beginning of a stop.
+
+        Args:
+            wall: Epoch seconds.
+            goes_on: The next one will bring the rest, and what may become a tag anew.
         """
         self._halves.break_off()
+        if goes_on:
+            self.forget_tags()
         self._spent = self.usage
         if self.details is not None:
             self.earlier.append(self.details)
             self.details = None
         held = self._before.flush_some(1, self._own)
         return self._show(self._record(held, wall), wall) if held else []
+
+    def forget_tags(self) -> None:
+        """The next attempt will make anew what may become a tag of thinking."""
+        for stage in self._thinks:
+            stage.break_off()
 
     def preload(self, past: Result) -> None:
         """Begin with what another stream had brought, before its answer broke."""
@@ -222,7 +236,7 @@ class Tail:
             kept.clear()
         self._asked = False
         self._seams.clear()
-        self._size = self.content = self._arguments = 0
+        self._size = self.content = self._arguments = self._deltas_gone = 0
         self.usage = Usage()
         self.details = self.finish_reason = self.model = self.id = None
 
@@ -284,7 +298,7 @@ class Tail:
     def deltas(self) -> int:
         """How many deltas with content were recorded: text, reasoning, refusal, tool calls."""
         said = len(self._text) + len(self._reasoning) + len(self._refusal)
-        return said + self._arguments
+        return said + self._arguments + self._deltas_gone
 
     def tally(self) -> dict[str, float]:
         """
@@ -353,6 +367,10 @@ class Tail:
             self.details = chunk.metadata.get("details", self.details)
         elif kind == "retry" and isinstance(seam := chunk.metadata.get("seam"), Seam):
             self._seams.append(seam)
+            if seam.how == "again":  # all of it, and what came without a text counts no more
+                self._deltas_gone += len(self._reasoning) + len(self._refusal)
+                for kept in (self._reasoning, self._refusal, self._citations):
+                    kept.clear()
             if seam.abandoned:
                 self._calls.clear()
                 self._asked = False

@@ -17,9 +17,13 @@ than one is possible, and no rule could tell which the model meant.
 
 from __future__ import annotations
 
+import re
 from itertools import takewhile
 
 __all__ = ["Echo", "Joint", "Known"]
+
+#: Two blanks within a line, as some set them behind a full stop or a number.
+_DOUBLE = re.compile(r"\S  (?=\S)")
 
 #: A shorter repetition happens by itself; DESIGN.md section 3, "Recovery".
 LEAST = 20
@@ -131,6 +135,8 @@ class Joint:
     def _doubled(self, held: str) -> int:
         """A blank that both sides of the joint have stands there once (PROMISES.md P56)."""
         old_end, new_start = self._old[-2:], held[:2]
+        if _DOUBLE.search(self._old) is not None:
+            return 0  # this text sets two blanks elsewhere, too
         single = old_end[-1:] == " " != old_end[:1] and new_start[:1] == " " != new_start[1:]
         return int(single and not (old_end[:1].isspace() or new_start[1:].isspace()))
 

@@ -7,6 +7,8 @@ The strategies differ in nothing else (DESIGN.md section 3):
     paragraph  the same up to the last paragraph; the unfinished one is quoted in the question
     summarize  the opening and the tail are quoted, for answers too long to be sent back
 
+Where a service takes one message and no conversation, all that is shown is quoted in it.
+
 Whatever the model makes of it, splice.py joins.
 """
 
@@ -19,7 +21,7 @@ from typing import Any
 from streamkit.recovery.recovery import Strategy
 from streamkit.request import Call, Message
 
-__all__ = ["continued"]
+__all__ = ["continued", "continued_in_one"]
 
 #: How much of a long answer ``summarize`` quotes, in characters. Chosen; not measured.
 OPENING, TAIL = 600, 2400
@@ -28,6 +30,11 @@ _RULES = (
     "Continue it from exactly that point, as if it had never stopped, in the same language and "
     "format. Write only what comes next: no greeting, no comment on the interruption, and nothing "
     "that is there already. If it stops inside a word, begin with the rest of that word."
+)
+
+_QUOTED = (
+    "You answered already, but the answer was cut off by a technical fault, right after its last "
+    "character. It was, between the marks:\n<<<{}>>>\n"
 )
 
 
@@ -46,6 +53,19 @@ def continued(call: Call, text: str, strategy: Strategy) -> Call:
         messages.append(Message.assistant(shown))
     messages.append(Message.user(question))
     return replace(call, messages=tuple(messages), response_format=None)
+
+
+def continued_in_one(call: Call, text: str, strategy: Strategy) -> Call | None:
+    """The same in the last message of ``call``; None if that is not the user's, or no text."""
+    shown, question = _STRATEGIES[strategy](text)
+    if shown:
+        question = _QUOTED.format(text) + _RULES
+    last = call.messages[-1] if call.messages else {}
+    content = last.get("content")
+    if last.get("role") != "user" or not isinstance(content, str):
+        return None
+    asked = {**last, "content": f"{content}\n\n{question}"}
+    return replace(call, messages=(*call.messages[:-1], asked), response_format=None)
 
 
 def _exact(text: str) -> tuple[str, str]:

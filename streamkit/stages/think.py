@@ -88,6 +88,11 @@ class Think:
         self._start()
         return held
 
+    def break_off(self) -> None:
+        """The attempt broke: the next one makes the whole of an opening tag that was cut."""
+        if not self._closing:
+            self._held = ""
+
     def _read(self, chunk: Chunk, out: list[Chunk]) -> None:
         model, id = self._names = chunk.model, chunk.id
         text, self._held = self._held + chunk.content, ""

@@ -186,3 +186,33 @@ def test_an_error_of_the_providers_end_waits_as_any_other() -> None:
     head.feed(b"data: a\n\n")
     assert head.flush() == []
     assert str(head.error) == "at the end"
+
+
+@pytest.mark.parametrize("lead", [b" \r\n\t", b"  ", b"\xef\xbb\xbf \n", b"\n\n "])
+@pytest.mark.parametrize("size", [None, 1, 2, 3])
+def test_blanks_before_an_array_mean_nothing_however_they_are_cut(
+    lead: bytes, size: int | None
+) -> None:
+    body = lead + b'[{"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}]'
+    chunks = read(new_head(BUILTIN["gemini"].dialects["array"]), body, size)
+    assert "".join(chunk.content for chunk in chunks) == "Hi"
+
+
+@pytest.mark.parametrize("size", [None, 1, 2, 3])
+def test_a_line_that_begins_with_a_blank_is_no_event_however_it_is_cut(size: int | None) -> None:
+    body = b'\r\n  data: {"choices":[{"delta":{"content":"no"}}]}\n\n'
+    head = new_head(CHAT)
+    assert read(head, body, size) == [] and head.error is None
+
+
+def test_a_body_that_is_taken_up_goes_on_in_the_middle_of_an_event() -> None:
+    body = b'data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\ndata: [DONE]\n\n'
+    for cut in range(len(body)):
+        head = new_head(CHAT)
+        head.reopens = True
+        chunks = head.feed(body[:cut]) + head.flush()
+        head.reopen()
+        if not head.provider.finished:
+            chunks += head.feed(body[cut:])
+        assert [chunk.content for chunk in chunks] == ["Hi"]
+        assert head.provider.finished

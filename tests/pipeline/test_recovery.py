@@ -14,6 +14,7 @@ from streamkit import (
     ConfigurationError,
     LimitExceeded,
     Overloaded,
+    ProtocolError,
     RateLimited,
     RecoveryConfig,
     RecoveryFailed,
@@ -22,9 +23,11 @@ from streamkit import (
     StopConfig,
     StreamInterrupted,
     StreamTimeout,
+    TransportError,
     TruncatedStream,
 )
 from streamkit.testing import (
+    FAULTS,
     BeforeHeaders,
     Cut,
     Data,
@@ -35,6 +38,7 @@ from streamkit.testing import (
     Gate,
     Hang,
     Ping,
+    Raw,
     Reasoning,
     RecordedRequest,
     Repeat,
@@ -226,6 +230,34 @@ def test_thinking_alone_is_asked_for_again(ask: Any) -> None:
     assert len({request.body for request in ask.server().requests}) == 1
 
 
+def test_what_came_without_a_text_counts_no_more_once_it_is_asked_for_again(
+    ask: Any, mode: str
+) -> None:
+    source = {"choices": [{"index": 0, "delta": {"annotations": [{"type": "url_citation"}]}}]}
+    first = [Data(source), Reasoning(pieces=("Let me ", "see")), Reset()]
+    again = [Data(source), Reasoning("Let me see it"), Text("Yes.")]
+    answer = ask(scripts=[first, again], mode=mode)
+    thought, seams = "", 0
+    for chunk in answer.chunks():
+        if chunk.kind == "retry":
+            assert thought == "Let me see" and not seams
+            thought, seams = "", seams + 1
+        thought += chunk.content if chunk.kind == "reasoning" else ""
+    result = answer.result()
+    assert result.reasoning == thought == "Let me see it"
+    assert len(result.citations) == 1 == len(result.recoveries)
+
+
+def test_a_refusal_that_was_cut_is_made_anew(ask: Any) -> None:
+    def refused(text: str) -> Data:
+        return Data({"choices": [{"index": 0, "delta": {"refusal": text}}]})
+
+    whole = [refused("I can"), refused("not."), Finish()]
+    answer = ask(scripts=[[refused("I can"), Reset()], whole])
+    assert answer.result().refusal == "I cannot."
+    assert [seam.how for seam in answer.result().recoveries] == ["again"]
+
+
 def test_a_tool_call_that_was_cut_is_made_anew(ask: Any, mode: str) -> None:
     call = Tool("weather", '{"city": "Paris"}', size=4)
     cut = Tool("weather", '{"city": "Pa', size=4)
@@ -254,6 +286,26 @@ def test_usage_of_all_attempts_is_summed(ask: Any) -> None:
     assert result.text == WHOLE
     assert result.usage.input_tokens == 14
     assert result.usage.output_tokens is not None and result.usage.output_tokens > 5
+
+
+@pytest.mark.parametrize("how", BREAKS)
+def test_the_last_counts_before_a_break_are_those_that_count(ask: Any, how: str, mode: str) -> None:
+    def said(text: str, count: int, **more: Any) -> Data:
+        counts = {"promptTokenCount": 7, "candidatesTokenCount": count}
+        candidate = {"index": 0, "content": {"parts": [{"text": text}]}, **more}
+        names = {"modelVersion": "m", "responseId": "r"}
+        return Data({"candidates": [candidate], "usageMetadata": counts, **names})
+
+    first = [said("one", 1), said(" two", 2), said(" three", 3), *BREAKS[how]]
+    rest = [said(" four", 1, finishReason="STOP"), Cut()]
+    alone = ask(scripts=[first], dialect="gemini", recovery=None, mode=mode)
+    with pytest.raises(Exception):  # noqa: B017 - which one is not what this is about
+        alone.result()
+    assert (alone.partial.usage.input_tokens, alone.partial.usage.output_tokens) == (7, 3)
+    answer = ask(scripts=[first, rest], dialect="gemini", mode=mode)
+    assert "".join(answer) == "one two three four"
+    usage = answer.result().usage
+    assert (usage.input_tokens, usage.output_tokens) == (14, 4)
 
 
 def test_the_bill_is_the_sum_of_all_attempts_too(ask: Any) -> None:
@@ -328,6 +380,19 @@ def test_a_key_that_is_refused_meanwhile_ends_it(ask: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "fault", ["html-200", "redirect", "banner", "gzip-lie", "invalid-json", "bad-chunk-size"]
+)
+def test_whatever_is_wrong_with_the_rest_it_could_not_be_carried_on(ask: Any, fault: str) -> None:
+    answer = ask(scripts=[[Text(WHOLE[:30]), Reset()], FAULTS[fault]])
+    with pytest.raises(RecoveryFailed) as caught:
+        answer.result()
+    assert isinstance(caught.value.__cause__, (ProtocolError, TransportError))
+    assert caught.value.partial.text.startswith(WHOLE[:30])  # type: ignore[union-attr]
+    assert caught.value.outcome == caught.value.__cause__.outcome == answer.outcome
+    assert len(caught.value.attempts) == 2
+
+
+@pytest.mark.parametrize(
     ("steps", "kind"),
     [
         ((Error("bad", type="invalid_request_error"),), "InvalidRequest"),
@@ -392,6 +457,22 @@ def test_what_was_held_is_shown_where_the_service_cannot_be_asked(
     with pytest.raises(RecoveryFailed) as raised:
         shown += stream
     assert "".join(shown) == "<thi" == raised.value.partial.text
+
+
+@pytest.mark.parametrize("cut", range(1, 30))
+def test_a_tag_of_thinking_that_was_cut_is_not_the_answers(ask: Any, cut: int) -> None:
+    said = "<think>Hm, so.</think>Yes, it does."
+
+    def script(request: RecordedRequest) -> list[Step]:
+        if len(ask.server().requests) == 1:
+            return [Text(said[:cut], size=1), Reset()]
+        if len(request.json["messages"]) == 1:
+            return [Text(said, size=1)]
+        return [Text(said[22 + len(request.json["messages"][1]["content"]) :])]
+
+    answer = ask(script, think=True)
+    assert "".join(answer) == "Yes, it does."
+    assert answer.result().reasoning == "Hm, so."
 
 
 def test_the_total_clock_ends_recovery_too(ask: Any) -> None:
@@ -518,6 +599,29 @@ def test_a_service_that_refuses_a_prefill_is_asked_in_words(ask: Any) -> None:
     assert [made.status for made in answer.result().attempts] == [200, 400, 200]
 
 
+@pytest.mark.parametrize("strategy", ["exact", "paragraph", "summarize"])
+def test_a_service_that_takes_one_message_is_asked_in_it(ask: Any, strategy: str) -> None:
+    asked: list[str] = []
+
+    def script(request: RecordedRequest) -> Any:
+        asked.append(request.json["prompt"])
+        return [Text(WHOLE[30:])] if len(asked) > 1 else [Text(WHOLE[:30]), Reset()]
+
+    answer = ask(script, dialect="ollama", api="generate", recovery={"strategy": strategy})
+    assert "".join(answer) == WHOLE
+    assert [seam.how for seam in answer.result().recoveries] == ["appended"]
+    assert asked[1].startswith("Hi\n\n") and f"<<<{WHOLE[:30]}>>>" in asked[1]
+
+
+def test_what_was_asked_is_counted_where_there_is_no_way_left(ask: Any) -> None:
+    answer = ask(scripts=[[Text(WHOLE[:30]), Reset()], Status(400)], api="completions")
+    with pytest.raises(RecoveryFailed) as caught:
+        answer.result()
+    assert "in 1 more request; the last one ended with: openai" in str(caught.value)
+    assert "there is no way to ask for the rest: openai completions" in str(caught.value)
+    assert len(ask.server().requests) == 2
+
+
 def test_the_coordinator_carries_on_with_the_users_own_request(play: Any) -> None:
     from streamkit import StreamingCoordinator
 
@@ -574,6 +678,18 @@ def test_a_service_that_keeps_the_answer_sends_the_rest_of_it(
     assert {seam.how for seam in result.recoveries} == {"resumed"}
     assert [c.parsed for c in result.tool_calls] == [{"city": "Paris"}]
     assert [request.method for request in ask.server().requests] == ["POST", *["GET"] * 3]
+
+
+@pytest.mark.parametrize("how", ["reset", "fin", "no finish"])
+@pytest.mark.parametrize("cut", range(1, 57, 5))
+def test_an_event_that_was_cut_is_whole_when_the_rest_of_its_bytes_comes(
+    ask: Any, how: str, cut: int
+) -> None:
+    torn = 'data: {"choices":[{"index":0,"delta":{"content":" two"}}]}\n\n'
+    script = [Text("one"), Raw(torn[:cut]), *BREAKS[how], Raw(torn[cut:]), Text(" three")]
+    answer = ask(script, **RESUMABLE["llamacpp"])
+    assert "".join(answer) == "one two three"
+    assert [seam.how for seam in answer.result().recoveries] == ["resumed"]
 
 
 @pytest.mark.parametrize("service", RESUMABLE)

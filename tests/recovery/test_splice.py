@@ -168,3 +168,11 @@ def test_a_long_repetition_costs_no_more_for_each_character(make: type[Joint] | 
 
     cost(50_000)
     assert cost(800_000) < 40 * cost(50_000) + 0.2  # 16 times the text; 256 times if it were square
+
+
+def test_two_blanks_are_kept_in_a_text_that_sets_them_elsewhere() -> None:
+    text = "2.  3\n3.  5\n4.  7"
+    for cut in range(text.index("5"), len(text)):
+        joint = Joint(text[:cut])
+        assert text[:cut] + join(joint, text[cut:])[2] == text
+    assert join(Joint("def f():\n    return "), " 1") == ("appended", 1, "1")

@@ -8,7 +8,7 @@ import pytest
 
 from streamkit import ConfigurationError, RecoveryConfig
 from streamkit.recovery.recovery import Strategy
-from streamkit.recovery.strategy import OPENING, TAIL, continued
+from streamkit.recovery.strategy import OPENING, TAIL, continued, continued_in_one
 from streamkit.request import build_call
 
 TEXT = "First paragraph.\n\nSecond one.\n\nThe third is unfin"
@@ -63,6 +63,21 @@ def test_a_demand_for_a_whole_document_is_not_repeated() -> None:
     _, call = asked('{"a": [1,', "exact", response_format={"type": "json_object"}, max_tokens=5)
     assert call.response_format is None
     assert call.max_tokens == 5
+
+
+@pytest.mark.parametrize("strategy", ["exact", "paragraph", "summarize"])
+def test_one_message_quotes_all_or_opening_and_tail(strategy: Strategy) -> None:
+    call = build_call("m", "Tell me", {})
+    short = continued_in_one(call, TEXT, strategy)
+    assert short is not None and f"<<<{TEXT}>>>" in short.messages[0]["content"]
+    long = continued_in_one(call, TEXT * 500, strategy)
+    assert long is not None and len(long.messages) == 1
+    assert (TEXT * 500 in long.messages[0]["content"]) == (strategy != "summarize")
+
+
+def test_one_message_that_is_no_text_of_the_users_cannot_ask() -> None:
+    for message in ({"role": "assistant", "content": "So"}, {"role": "user", "content": []}):
+        assert continued_in_one(build_call("m", [message], {}), TEXT, "exact") is None
 
 
 @pytest.mark.parametrize(
