@@ -171,12 +171,23 @@ class Publisher:
             run.fail(raised)
             run.release()
             raise raised from None
+        except BaseException:  # Ctrl-C while we waited for it to begin: it may run or not
+            run.cancel("interrupted")
+            self._dismiss()
+            raise
         try:
             run.start_consumer(lambda: self._consume(drain))
         except BaseException:
-            self._outbox.close()
-            self.join(AGAIN)  # it writes that the stream has failed
+            self._dismiss()  # it writes that the stream has failed
             raise
+
+    def _dismiss(self) -> None:
+        """The stream is over before it began: so is the thread, and it says so in the store."""
+        self._outbox.close()
+        if self._thread.ident is None:
+            forget(self)
+        else:
+            self.join(AGAIN)
 
     def stop(self) -> None:
         """See Stoppable: the stream itself is stopped, and then this has little left to do."""

@@ -460,3 +460,8 @@ class Run(Report):
                 f"no thread for the stream: {error}; mode='direct' works without one",
                 kind="resources", retryable=False, stage="connect", stream_id=self.id,
             ) from None  # fmt: skip
+        except BaseException:
+            # Ctrl-C while we waited for it to begin: it may run or not, so nobody waits for it, and
+            # if it runs it finds the stream stopped.
+            self.cancel("interrupted")
+            raise

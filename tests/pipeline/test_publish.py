@@ -27,7 +27,7 @@ from streamkit import (
     wrap,
 )
 from streamkit.store import MemoryStore, SqliteStore
-from streamkit.testing import Cut, Error, Gate, Text, Tool, Usage
+from streamkit.testing import Cut, Error, Gate, Hang, Text, Tool, Usage
 
 SAID = "one two three four five"
 KEY = "sk-canary-0123456789abcdef"
@@ -293,6 +293,29 @@ def test_without_a_thread_it_fails_and_the_id_is_free(
     assert play.server.requests == []
     assert store.info("a").state in ("lost", "failed")
     assert play.open().publish(store, "a", on_lost="takeover").wait(10).text == SAID
+
+
+@pytest.mark.parametrize("interrupted", ["publisher", "consumer"])
+def test_ctrl_c_while_a_thread_begins_ends_it_and_frees_the_id(
+    play: Any, store: Any, interrupted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        begin(thread)
+        if thread.name.startswith(f"streamkit-{interrupted}"):
+            raise KeyboardInterrupt
+
+    stream = play([Text("one"), Hang()])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(KeyboardInterrupt):
+            stream.publish(store, "a")
+    assert stream.outcome == "cancelled"
+    deadline = monotonic() + 2
+    while any(t.name == f"streamkit-publisher-{stream.id}" for t in threading.enumerate()):
+        assert monotonic() < deadline
+    assert kinds(store, "a") == ["cancelled"]
 
 
 def test_a_request_to_cancel_that_comes_with_the_end_changes_nothing() -> None:

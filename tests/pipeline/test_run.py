@@ -22,7 +22,7 @@ from streamkit import (
     TransportError,
 )
 from streamkit.pipeline.run import Run
-from streamkit.testing import Data, Error, Finish, Gate, Headers, Ping, Repeat, Status, Text
+from streamkit.testing import Data, Error, Finish, Gate, Hang, Headers, Ping, Repeat, Status, Text
 
 KEY = "sk-CANARY-123456789"
 SAY = Text("one two three")
@@ -185,6 +185,31 @@ def test_a_thread_that_cannot_start_is_an_error_and_an_end(
     assert stream.done and stream.outcome == error.outcome
     assert (errors, ends) == ([error], [stream.partial])
     assert play.server.requests == []
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("use", ["start", "wait", "result in time"])
+def test_ctrl_c_while_a_thread_begins_ends_the_stream(
+    play: Any, mode: str, use: str, begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        if not thread.name.startswith("streamkit-consumer"):
+            begin(thread)
+            return
+        if begun:
+            begin(thread)
+        raise KeyboardInterrupt
+
+    stream = play([SAY, Hang()], mode=mode)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(KeyboardInterrupt):
+            USES[use](stream)
+    assert stream.outcome == "cancelled"
+    assert stream.result(5).outcome == "cancelled"
+    assert play.server.wait_idle(2)
 
 
 def test_a_join_has_one_time_for_both_threads() -> None:
