@@ -155,7 +155,12 @@ def _checked(path: object, name: str) -> str:
         place = None
     if not isinstance(place, str) or not place or "\0" in place:
         raise ConfigurationError(f"{name} must be the path of a file, got {path!r}")
-    return os.path.abspath(place)
+    try:
+        return os.path.abspath(place)
+    except OSError as error:  # the current folder was removed, as by the next release of a server
+        raise ConfigurationError(
+            f"{name} must name a file in a folder that exists, got {path!r}"
+        ) from error
 
 
 def _target(facts: Mapping[str, Any]) -> Target:

@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 from weakref import WeakSet
 
 from streamkit.errors import (
@@ -83,6 +83,11 @@ class LogStore(ABC):
     def closed(self) -> bool:
         """Whether close() was called."""
         return self._closed
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a store belongs to its process and cannot be pickled or copied: give its URL instead"
+        )
 
     # What a subclass brings.
 

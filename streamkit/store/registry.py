@@ -11,11 +11,11 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from threading import Lock
 
-from streamkit.errors import ConfigurationError
+from streamkit.errors import ConfigurationError, StoreUnavailable
 from streamkit.process import on_fork
 from streamkit.store.base import StreamStore
+from streamkit.store.turn import Turn
 
 __all__ = ["STORES", "open_store"]
 
@@ -37,8 +37,8 @@ def _sqlite(rest: str) -> StreamStore:
 #: Scheme -> what makes the store of the rest of its URL.
 STORES: Mapping[str, Callable[[str], StreamStore]] = {"memory": _memory, "sqlite": _sqlite}
 
-# Guarded by _lock: _open. Reset in a forked child, where a thread that held it is gone.
-_lock = Lock()
+# Written under _turn alone: _open. Reset in a forked child, where a thread that had it is gone.
+_turn = Turn()
 _open: dict[str, StreamStore] = {}
 
 
@@ -71,13 +71,19 @@ def open_store(store: str | StreamStore) -> StreamStore:
     make = _find(scheme.lower())
     if any(ord(c) < 32 or c in "?#" for c in rest):
         raise ConfigurationError("a store URL has no options, fragment or control characters")
-    key = os.path.abspath(_path(rest)) if make is _sqlite else rest
+    key = _absolute(_path(rest)) if make is _sqlite else rest
     key = f"{scheme.lower()}://{key}"
-    with _lock:
-        found = _open.get(key)
-        if found is None or getattr(found, "closed", False):
+    if (found := _found(key)) is not None:
+        return found  # without a turn: a signal handler may ask, whatever it interrupts
+    with _turn:
+        if (found := _found(key)) is None:
             found = _open[key] = make(rest)
         return found
+
+
+def _found(key: str) -> StreamStore | None:
+    found = _open.get(key)
+    return None if getattr(found, "closed", False) else found
 
 
 def _find(scheme: str) -> Callable[[str], StreamStore]:
@@ -113,9 +119,16 @@ def _path(rest: str) -> str:
     return rest[1:]
 
 
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except OSError as error:  # the current folder was removed, as by the next release of a server
+        raise StoreUnavailable(f"the store {path!r} cannot be used: {error.strerror}") from error
+
+
 def _reset() -> None:
-    global _lock
-    _lock = Lock()
+    global _turn
+    _turn = Turn()
     _open.clear()
 
 

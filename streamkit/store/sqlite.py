@@ -35,6 +35,7 @@ from streamkit.store.sqlite_file import (
     connect,
     identity,
     make_private,
+    outage,
     translated,
     use_wal,
 )
@@ -105,7 +106,10 @@ class SqliteStore(LogStore):
         if max_file_bytes is not None:
             check_number("max_file_bytes", max_file_bytes, 65_536)
         super().__init__(max_entries=max_entries, max_bytes=max_bytes, clock=clock)
-        self.path = os.path.abspath(name)
+        try:
+            self.path = os.path.abspath(name)
+        except OSError as error:  # the current folder was removed
+            raise outage(name, error) from error
         self._max_file_bytes = max_file_bytes
         self._owners = Owners()
         self._writer: Connection | None = None

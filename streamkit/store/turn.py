@@ -18,6 +18,7 @@ class Turn:
     to the store (a ``direct`` stream that is kept has no other thread to do it). If it interrupted
     its own thread inside a transaction, waiting would never end, and a second transaction inside
     the first would spoil it: so it is told that the store is busy, and the lease runs out instead.
+    The opening of stores and files is guarded so too: a handler may open one.
 
     Thread safety: **shared**.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import pickle
 import threading
@@ -803,6 +804,12 @@ def test_entries_and_infos_survive_pickling(store: Any) -> None:
     store.claim("a").append(chunks("1"))
     for value in (now(store, "a")[0], store.info("a")):
         assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_a_store_is_neither_pickled_nor_copied(store: Any) -> None:
+    for call in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="give its URL"):
+            call(store)
 
 
 def test_the_wall_clock_may_jump(store: Any, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:

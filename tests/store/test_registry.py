@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from streamkit.errors import ConfigurationError
+from streamkit.errors import ConfigurationError, StoreUnavailable
 from streamkit.store import MemoryStore, SqliteStore, open_store, registry
 
 
@@ -73,6 +73,18 @@ def test_a_bad_url_is_refused(url: str, says: str) -> None:
     assert "host" not in str(caught.value), "what follows the scheme may be a password"
 
 
+def test_a_relative_path_in_a_folder_that_is_gone_is_an_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    for opened in (lambda: open_store("sqlite:///x.db"), lambda: SqliteStore("x.db")):
+        with pytest.raises(StoreUnavailable, match=r"'x\.db' cannot be used"):
+            opened()
+
+
 def test_an_entry_point_brings_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
     class Mine(MemoryStore):
         def __init__(self, rest: str) -> None:
@@ -103,3 +115,20 @@ def test_the_memory_store_needs_no_sqlite() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_a_signal_handler_that_interrupts_an_opening_is_told_and_never_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = open_store("memory://there")
+    told: list[object] = []
+
+    def make(rest: str) -> MemoryStore:
+        told.append(open_store("memory://there"))  # as a handler would, in the same thread
+        with pytest.raises(StoreUnavailable, match="very code that this interrupts"):
+            open_store(f"sqlite:///{tmp_path}/other.db")
+        return MemoryStore()
+
+    monkeypatch.setitem(registry.STORES, "slow", make)  # type: ignore[arg-type]
+    assert open_store("slow://x") is open_store("slow://x")
+    assert told == [there]
