@@ -330,8 +330,8 @@ class StreamBuffer(Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """Items shed, overwritten or cleared; as of a moment ago, without those of an abort()."""
-        return self._slots.dropped
+        """Items that nobody got; as of a moment ago."""
+        return self.stats().dropped if self._aborted else self._slots.dropped
 
     @property
     def merged(self) -> int:

@@ -19,7 +19,7 @@ from inspect import isgeneratorfunction
 from operator import attrgetter
 from threading import current_thread
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from weakref import ReferenceType, ref
 
 from streamkit.callback import async_kind
@@ -182,7 +182,12 @@ class Channel:
             self.fail(error)
 
     def __del__(self) -> None:
-        self._conduit.dropped = True  # no lock: the collector may have interrupted who holds it
+        conduit = getattr(self, "_conduit", None)
+        if conduit is not None:  # else __init__ refused what it was given
+            conduit.dropped = True  # no lock: the collector may have interrupted who holds it
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a channel belongs to one thread's work and cannot be pickled or copied")
 
     def __repr__(self) -> str:
         state = "closed" if self._conduit.ring.closed else "open"

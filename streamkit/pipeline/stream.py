@@ -385,7 +385,9 @@ class Stream:
         self.close()
 
     def __del__(self) -> None:
-        run = self._run
+        run = getattr(self, "_run", None)
+        if run is None:
+            return  # __init__ was never reached, or refused what it was given
         if run.consumer is not None or run.ended.is_set or run.inherited:
             return
         begun = run.begun

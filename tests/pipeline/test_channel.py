@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -368,6 +369,21 @@ def test_many_threads_may_put(run_in_thread: Callable[..., Any]) -> None:
 def test_what_cannot_be_a_channel_is_refused(given: Any, keywords: Any, message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         channel(given, **keywords)
+
+
+def test_a_copy_that_is_dropped_cannot_end_the_stream(mode: Any) -> None:
+    feed, stream = channel(mode=mode)
+    with pytest.raises(TypeError, match="cannot be pickled or copied"):
+        copy.copy(feed)
+    feed.put("one")
+    feed.finish()
+    assert list(stream) == ["one"]
+
+
+def test_a_channel_made_of_nothing_is_one_plain_error() -> None:
+    with pytest.raises(TypeError, match="conduit"):
+        Channel()  # type: ignore[call-arg]
+    gc.collect()
 
 
 def test_an_item_of_an_unknown_kind_is_refused_where_it_is_put() -> None:

@@ -288,19 +288,3 @@ def test_a_stream_cancelled_before_its_use_is_done_and_has_taken_no_time(
     stream.cancel()
     metrics = stream.metrics
     assert (metrics.done, metrics.duration_ms, metrics.time_spent.total) == (True, 0.0, 0.0)
-
-
-@pytest.mark.parametrize("overflow", ["block", "drop"])
-def test_a_signal_handler_inside_the_lock_of_the_buffer_may_ask_how_it_stands(
-    play: Any, overflow: str, run_in_thread: Any
-) -> None:
-    stream = play([WORDS, Gate()], overflow=overflow)
-    next(chunks := stream.chunks())
-
-    def interrupted() -> str:
-        with stream._run._ring._lock:
-            assert stream.progress.tokens_received and stream.metrics.chunks_dropped == 0
-            return str(stream.partial.text)
-
-    assert run_in_thread(interrupted).result().startswith("one")
-    chunks.close()

@@ -614,7 +614,29 @@ def test_a_stream_is_not_an_iterator_and_cannot_be_pickled(play: Any) -> None:
         pickle.dumps(stream)
 
 
+def test_the_class_called_in_place_of_the_function_is_one_plain_error() -> None:
+    with pytest.raises(TypeError, match="positional"):
+        Stream("openai/x", "hi")  # type: ignore[call-arg,arg-type]
+    gc.collect()  # nothing is said of an object that never was one
+
+
 # -- what interrupts, and what poll() owes
+
+
+def test_a_signal_handler_inside_the_rings_lock_may_look_at_everything(
+    play: Any, threaded: str, run_in_thread: Callable[..., Any]
+) -> None:
+    stream = play([Text("one"), Hang()], mode=threaded)
+    assert stream.get().content == "one"
+
+    def handle() -> str:
+        seen = stream.partial.text, stream.metrics, stream.progress, stream.done, repr(stream)
+        stream.cancel()
+        assert stream.partial.outcome == "cancelled" and stream.metrics.chunks_delivered == 1
+        return seen[0]
+
+    with stream._run._ring._lock:
+        assert run_in_thread(handle).result() == "one"
 
 
 def test_get_raises_the_error_that_poll_met(play: Any, threaded: str) -> None:
