@@ -225,6 +225,8 @@ def _check_model(model: str) -> None:
         raise ConfigurationError("model must be text without blanks at its ends")
     if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in model):
         raise ConfigurationError("model holds a control character")
+    if any("\ud800" <= c <= "\udfff" for c in model):  # an address could not say it
+        raise ConfigurationError("model holds a lone surrogate, which is not text")
     if model in (".", ".."):  # it may become a step of a path, and these lead elsewhere
         raise ConfigurationError(f"model must be a name, got {model!r}")
 
