@@ -145,6 +145,8 @@ class RecordingStream:
     def close(self) -> None:
         """See ByteStream.close."""
         self._inner.close()  # first: nobody upstream waits for our disk
+        # Let go of as the inner one does: they may echo the key, and an error's frames hold us.
+        self.headers = self._inner.headers
         self._record.ended("left")
 
 

@@ -185,6 +185,20 @@ def test_neither_recovery_nor_a_store_shows_the_key(ask, serve, tmp_path, caplog
     assert [thing for thing in reached(error) if plain(thing)] == []
 
 
+@pytest.mark.parametrize("mode", ["direct", "buffered", "managed"])
+@pytest.mark.parametrize("recovery", [None, {"max_retries": 1}])
+@pytest.mark.parametrize("echo", BROKEN)
+def test_a_stream_that_is_recorded_shows_no_key(ask, serve, tmp_path, echo, recovery, mode):
+    script, file = BROKEN[echo], tmp_path / "a.jsonl"
+    provider = serve(scripts=script) if isinstance(script[0], list) else serve(script)
+    retry = RetryConfig(initial=0.001, max_retries=1)
+    stream = ask(provider, mode, retry=retry, recovery=recovery, record=file)
+    with pytest.raises(StreamkitError) as caught:
+        list(stream)
+    assert KEY not in shown(stream, caught.value, []) + file.read_text()
+    assert [thing for thing in reached(caught.value) if plain(thing)] == []
+
+
 def test_client_call_and_request_show_no_key(ask, serve):
     request = ask.request("https://h")
     for thing in (ask.client, vars(ask.client), request, request.headers, ask.client._transport):
