@@ -134,7 +134,7 @@ def test_total_counts_all_attempts_together(ask, serve):
     )
     assert error.clock == "total"
     assert 0.5 <= time.monotonic() - start < LATE
-    assert len(provider.requests) == 3
+    assert 1 < len(provider.requests) <= 3  # as many as a slow machine begins in that time
 
 
 def test_a_slow_loop_body_is_no_silence_of_the_provider(ask, serve):
