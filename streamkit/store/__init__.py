@@ -1,6 +1,7 @@
 """
 Streams that outlive their reader: one append-only log per stream id, one writer, many readers.
 
+>>> from streamkit.store import MemoryStore
 >>> writer = MemoryStore().claim("answer-1")
 >>> writer.append([{"text": "Hello"}, {"text": " world"}]).last_seq
 2

@@ -22,6 +22,10 @@ __all__ = ["Head", "check_choice", "check_id", "check_number", "check_seconds"]
 #: An open stream is kept this many leases after its last renewal. Source: FACTS.md 4.3.
 OPEN_LEASES = 20
 
+#: Seconds for which an id is known as expired. Chosen: a browser tab that sleeps overnight still
+#: gets the right answer.
+TOMBSTONE = 86_400.0
+
 #: Longest id, in characters: longer than any hash, path or URL that is used as one.
 ID_LENGTH = 512
 
@@ -68,6 +72,12 @@ class Head:
         if self.state == "open":  # nobody noticed that its writer is gone
             kept = max(OPEN_LEASES * self.lease, self.lease + self.retain)
         return now > self.heard + kept
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether a sweep has something to do with it: its time is over, or that of its id."""
+        if self.state == "expired":
+            return now > self.heard + TOMBSTONE
+        return self.is_expired(now)
 
     def info(self, now: float, left: float, meta: dict[str, Any]) -> StreamInfo:
         """What users see of it; ``left`` is what the store finds left of the lease."""

@@ -23,6 +23,7 @@ from streamkit.errors import (
     Expired,
     Fenced,
     StoreError,
+    StoreUnavailable,
     StreamEnded,
     UnknownStream,
 )
@@ -30,7 +31,7 @@ from streamkit.process import on_fork
 from streamkit.store.base import TERMINAL, AppendReply, Entry, Stoppable, StreamInfo, Writer
 from streamkit.store.bell import Bell
 from streamkit.store.head import Head, check_choice, check_id, check_number, check_seconds
-from streamkit.store.reading import Ask, entries, gap
+from streamkit.store.reading import Ask, beyond, entries, gap
 from streamkit.store.record import Record, dump, load
 from streamkit.store.shelf import Ear, Shelf
 from streamkit.store.writer import LogWriter
@@ -43,12 +44,12 @@ MAX_ENTRIES = 262_144
 #: Bytes kept per stream, of the entries' JSON: what pipeline.Limits allows an answer.
 MAX_BYTES = 64 * 1024 * 1024
 
-#: Seconds for which an id is known as expired. Chosen: a browser tab that sleeps overnight still
-#: gets the right answer.
-TOMBSTONE = 86_400.0
-
 #: claim() sweeps when the last sweep was longer ago, in seconds. Chosen; not measured.
 SWEEP_EVERY = 60.0
+
+#: Streams swept in one transaction, for which all other writers of the store wait: 6 ms where each
+#: has 100 entries (SQLite, measured).
+PORTION = 50
 
 
 class LogStore(ABC):
@@ -75,6 +76,7 @@ class LogStore(ABC):
         self._max_bytes = check_number("max_bytes", max_bytes, 1)
         self._clock = clock
         self._swept = clock()
+        self._due: list[str] = []  # found, and not swept yet
         self._bell = Bell()
         self._closed = False
         _alive.add(self)
@@ -139,8 +141,7 @@ class LogStore(ABC):
             owner=self.owner(),
         )  # fmt: skip
         about = None if meta is None else dump("meta", meta)
-        if self._clock() > self._swept + SWEEP_EVERY:
-            self.sweep()
+        self._tidy()
         with self._write() as shelf:
             now = self._clock()
             head = shelf.head(id)
@@ -222,26 +223,64 @@ class LogStore(ABC):
 
     def sweep(self) -> int:
         """See StreamStore."""
-        swept = []
-        with self._write() as shelf:
-            now = self._swept = self._clock()
-            for head in shelf.heads():
-                if head.is_expired(now):
-                    first = head.last + 1
-                    shelf.put(replace(head, state="expired", first=first, size=0, heard=now))
-                    shelf.put_meta(head, b"{}")
-                    shelf.cut(head, first)
-                    swept.append(head.id)
-            for head in shelf.tombs(now - TOMBSTONE):
-                shelf.drop(head)
-        for id in swept:
-            self._bell.ring(id)
-        return len(swept)
+        due = self._overdue()
+        swept, took = 0, 0.0
+        for start in range(0, len(due), PORTION):
+            if start:  # a writer in another process that waits for its turn must meet a gap
+                time.sleep(took)
+            began = time.monotonic()
+            swept += self._sweep_some(due[start : start + PORTION])
+            took = time.monotonic() - began
+        return swept
 
     def close(self) -> None:
         """See StreamStore."""
         self._closed = True
         self._bell.ring_all()
+
+    # Sweeping.
+
+    def _tidy(self) -> None:
+        """Sweep a little if it is time; the next claim goes on where there is more."""
+        try:
+            if not self._due and self._clock() > self._swept + SWEEP_EVERY:
+                self._due = self._overdue()
+            if self._due:
+                # Two threads may take the same: the second one finds it done.
+                some, self._due = self._due[:PORTION], self._due[PORTION:]
+                self._sweep_some(some)
+        except StoreUnavailable:
+            pass  # who claims is told so by the claim, if the store still is
+
+    def _overdue(self) -> list[str]:
+        """Look what there is to sweep, which holds no writer up."""
+        self._swept = self._clock()
+        with self._read() as shelf:
+            return shelf.overdue(self._clock())
+
+    def _sweep_some(self, ids: Sequence[str]) -> int:
+        """One transaction of a sweep; how many streams expired."""
+        swept = []
+        with self._write() as shelf:
+            now = self._clock()
+            for id in ids:
+                try:
+                    head = shelf.head(id)
+                except StoreError:
+                    continue  # it is damaged, and stays as it is
+                if head is None or not head.is_overdue(now):
+                    continue
+                if head.state == "expired":
+                    shelf.drop(head)
+                    continue
+                first = head.last + 1
+                shelf.put(replace(head, state="expired", first=first, size=0, heard=now))
+                shelf.put_meta(head, b"{}")
+                shelf.cut(head, first)
+                swept.append(id)
+        for id in swept:
+            self._bell.ring(id)
+        return len(swept)
 
     # What writers and readers need.
 
@@ -314,7 +353,9 @@ class LogStore(ABC):
                 raise UnknownStream(f"stream {id[:80]!r} was deleted", stream_id=id)
             if head.is_expired(self._clock()):
                 raise Expired(f"stream {id[:80]!r} is no longer kept", stream_id=id)
-            if not head.first - 1 <= after <= head.last:
+            if after > head.last:
+                raise beyond(id, after, head)
+            if after < head.first - 1:
                 raise gap(id, after, head.first)
             records = shelf.records(head, after, limit) if after < head.last else []
             if after < head.last and not records:

@@ -117,9 +117,8 @@ class _Drawers:
         heads = (drawer.head for drawer in self._drawers.values())
         return [head for head in heads if head.state != "expired"]
 
-    def tombs(self, before: float) -> list[Head]:
-        heads = (drawer.head for drawer in self._drawers.values())
-        return [head for head in heads if head.state == "expired" and head.heard < before]
+    def overdue(self, now: float) -> list[str]:
+        return [id for id, drawer in self._drawers.items() if drawer.head.is_overdue(now)]
 
     def put(self, head: Head) -> Head:
         drawer = self._drawers.get(head.id)
@@ -153,6 +152,8 @@ class _Drawers:
         for seq in range(drawer.oldest, first):
             drawer.records.pop(seq, None)  # an exception may have come between
         drawer.oldest = max(drawer.oldest, first)
+        if not drawer.records:
+            drawer.records.clear()  # the room it had: an expired id is known for a day
 
     def drop(self, head: Head) -> None:
         del self._drawers[head.id]

@@ -20,7 +20,7 @@ from streamkit.store.head import Head
 from streamkit.store.record import Record
 from streamkit.store.shelf import Ear
 
-__all__ = ["Ask", "entries", "gap"]
+__all__ = ["Ask", "beyond", "entries", "gap"]
 
 #: How long a wait may overlook ``stop``, in seconds: followers stop within 100 ms.
 STOP_SLICE = 0.05
@@ -131,6 +131,15 @@ def gap(id: str, after: int, first: int) -> Gap:
     return Gap(
         f"stream {id[:80]!r} does not go on behind entry {after}: the next it has is {first}",
         first_available=first,
+        stream_id=id,
+    )
+
+
+def beyond(id: str, after: int, head: Head) -> Gap:
+    """Nobody can have seen that entry: it is of another stream, or of one that was deleted."""
+    return Gap(
+        f"stream {id[:80]!r} has no entry {after}: the last it has is {head.last}",
+        first_available=head.first,
         stream_id=id,
     )
 

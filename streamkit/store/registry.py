@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any, cast
 
 from streamkit.errors import ConfigurationError, StoreUnavailable
 from streamkit.process import on_fork
@@ -33,6 +34,9 @@ def _sqlite(rest: str) -> StreamStore:
 
     return SqliteStore(_path(rest))
 
+
+#: What a store must be able to do. Source: StreamStore.
+METHODS = ["claim", "read", "info", "streams", "cancel", "delete", "sweep", "close"]
 
 #: Scheme -> what makes the store of the rest of its URL.
 STORES: Mapping[str, Callable[[str], StreamStore]] = {"memory": _memory, "sqlite": _sqlite}
@@ -61,10 +65,7 @@ def open_store(store: str | StreamStore) -> StreamStore:
     Thread safety: **shared**.
     """
     if not isinstance(store, str):
-        if not all(callable(getattr(store, name, None)) for name in ("claim", "read")):
-            kind = type(store).__name__
-            raise ConfigurationError(f"a store must be a URL or a StreamStore, got a {kind}")
-        return store
+        return _checked(store, "a store must be a URL or a StreamStore")
     scheme, mark, rest = store.partition("://")
     if not mark:
         raise ConfigurationError(f"a store URL begins with one of {_known()}")
@@ -77,13 +78,24 @@ def open_store(store: str | StreamStore) -> StreamStore:
         return found  # without a turn: a signal handler may ask, whatever it interrupts
     with _turn:
         if (found := _found(key)) is None:
-            found = _open[key] = make(rest)
+            found = _checked(make(rest), f"{scheme}:// must make a StreamStore")
+            _open[key] = found
         return found
 
 
 def _found(key: str) -> StreamStore | None:
     found = _open.get(key)
     return None if getattr(found, "closed", False) else found
+
+
+def _checked(store: Any, rule: str) -> StreamStore:
+    missing = [name for name in METHODS if not callable(getattr(store, name, None))]
+    if isinstance(store, type):
+        raise ConfigurationError(f"{rule}, got the class {store.__name__}")
+    if missing:
+        lacks = "" if missing == METHODS else f", which has no {', '.join(missing)}"
+        raise ConfigurationError(f"{rule}, got a {type(store).__name__}{lacks}")
+    return cast(StreamStore, store)
 
 
 def _find(scheme: str) -> Callable[[str], StreamStore]:

@@ -19,13 +19,13 @@ class Shelf(Protocol):
 
     def heads(self) -> list[Head]:
         """
-        All but the "expired", the oldest stream first; rows that are damaged are left out.
+        Those that no sweep has expired, the oldest first; rows that are damaged are left out.
 
-        Cost: linear in these alone. The "expired" of a day may be a thousand times as many.
+        Cost: linear in these alone. The expired ones of a day may be a thousand times as many.
         """
 
-    def tombs(self, before: float) -> list[Head]:
-        """The "expired" that were last heard of before then, without those that are damaged."""
+    def overdue(self, now: float) -> list[str]:
+        """The ids of those that a sweep is due for; there may be others among them."""
 
     def put(self, head: Head) -> Head:
         """Write a row, new or changed; the head to go on with."""

@@ -224,7 +224,7 @@ class SqliteStore(LogStore):
         make_private(self.path)
         db = connect(self.path)
         try:
-            check(db)
+            check(db, self.path)
             use_wal(db, self.path)
             prepare(db, self._max_file_bytes)
             make_private(self.path)  # that it is still what was looked at, companions included
@@ -257,11 +257,11 @@ class SqliteStore(LogStore):
         No writer of then lives, and no stream is kept shorter than it should be.
         """
         with self._read() as rows:
-            if not rows.ahead(self._clock() + SLACK):
+            if not rows.later(self._clock() + SLACK):
                 return  # and so need not wait for those who write
         with self._write() as rows:
             now = self._clock()
-            for head in rows.ahead(now + SLACK):
+            for head in rows.later(now + SLACK):
                 ago = head.lease if head.state == "open" else 0.0
                 rows.put(replace(head, heard=now - ago))
 

@@ -14,7 +14,7 @@ from typing import Any
 from zlib import crc32
 
 from streamkit.errors import StoreError
-from streamkit.store.head import Head
+from streamkit.store.head import TOMBSTONE, Head
 from streamkit.store.record import Record
 
 __all__ = ["Rows", "check", "prepare"]
@@ -45,7 +45,7 @@ COLUMNS = (
 )
 
 
-def check(db: sqlite3.Connection) -> None:
+def check(db: sqlite3.Connection, path: str) -> None:
     """
     Look whether a file is empty or ours, and change nothing.
 
@@ -55,9 +55,11 @@ def check(db: sqlite3.Connection) -> None:
     if _pragma(db, "schema_version") == 0:
         return
     if _pragma(db, "application_id") != APPLICATION:
-        raise StoreError("the file is a database of another program")
+        raise StoreError(f"{path!r} is a database of another program")
     if not 1 <= (found := _pragma(db, "user_version")) <= SCHEMA:
-        raise StoreError(f"the store has schema {found}; this version of streamkit reads {SCHEMA}")
+        raise StoreError(
+            f"the store {path!r} has schema {found}; this version of streamkit reads {SCHEMA}"
+        )
 
 
 def prepare(db: sqlite3.Connection, max_file_bytes: int | None) -> None:
@@ -104,23 +106,27 @@ class Rows:
 
     def heads(self) -> list[Head]:
         """See Shelf."""
-        return self._heads("state IS NOT 'expired'")
+        return self._sound("state IS NOT 'expired'")
 
-    def tombs(self, before: float) -> list[Head]:
-        """See Shelf."""
-        return self._heads("state = 'expired' AND heard < ?", before)
+    def overdue(self, now: float) -> list[str]:
+        """
+        See Shelf.
 
-    def ahead(self, of: float) -> list[Head]:
+        Cost: 20 ms for 100,000 rows, none of which is looked at closely.
+        """
+        kept = "CASE state WHEN 'expired' THEN ? ELSE retain END"
+        query = f"SELECT id FROM streams WHERE heard + {kept} < ? ORDER BY key"
+        return [row[0] for row in self._db.execute(query, (TOMBSTONE, now)).fetchall()]
+
+    def later(self, than: float) -> list[Head]:
         """Those heard of after that instant, in any state."""
-        return self._heads("heard > ?", of)
+        return self._sound("heard > ?", than)
 
-    def _heads(self, where: str, *values: float) -> list[Head]:
+    def _sound(self, where: str, *values: float) -> list[Head]:
         """Rows that SQLite finds by itself: to make a Head of one takes thirty times as long."""
         heads = []
-        found = self._db.execute(
-            f"SELECT {COLUMNS}, crc FROM streams WHERE {where} ORDER BY key", values
-        )
-        for row in found.fetchall():
+        query = f"SELECT {COLUMNS}, crc FROM streams WHERE {where} ORDER BY key"
+        for row in self._db.execute(query, values).fetchall():
             try:
                 heads.append(_head(row))
             except StoreError:

@@ -294,6 +294,7 @@ ROWS: tuple[Row, ...] = (
     Row(71, "the store of a recovery is full, forbidden, broken or gone",
         "the text; a warning in the log, and nothing more is kept",
         tests=(f"{_STORES}::test_a_full_file_costs_the_answer_nothing",
+               f"{_STORES}::test_a_damaged_file_costs_the_answer_nothing",
                f"{_STORES}::test_whatever_the_system_says_costs_the_answer_nothing",
                f"{_STORES}::test_a_stream_deleted_under_its_writer_is_an_answer_like_any_other",
                "tests/store/test_sqlite_processes.py::test_a_disk_that_is_full_is_an_outage",

@@ -82,6 +82,18 @@ def test_whatever_the_system_says_costs_the_answer_nothing(
     store.close()
 
 
+def test_a_damaged_file_costs_the_answer_nothing(
+    ask: Any, serve: Any, warned: Any, tmp_path: Path
+) -> None:
+    place = tmp_path / "s.db"
+    place.write_bytes(b"no database at all" * 500)
+    place.chmod(0o600)
+    url = f"sqlite:///{place}"
+    stream = ask(serve([Text(pieces=PIECES)]), "direct", recovery={"store": url, "id": "a"})
+    assert "".join(stream) == WHOLE
+    assert warned() == ["saving stopped id='a' error=StoreError"]
+
+
 def test_a_stream_deleted_under_its_writer_is_an_answer_like_any_other(
     ask: Any, serve: Any, warned: Any, tmp_path: Path
 ) -> None:

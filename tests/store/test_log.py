@@ -19,13 +19,14 @@ from streamkit.errors import (
     Gap,
     ProducerLost,
     StoreError,
+    StoreUnavailable,
     StreamBusy,
     StreamEnded,
     UnknownStream,
 )
 from streamkit.latch import Latch
 from streamkit.store import Entry
-from streamkit.store.log import TOMBSTONE
+from streamkit.store.head import TOMBSTONE
 
 
 def chunks(*texts: str) -> list[dict[str, Any]]:
@@ -609,7 +610,7 @@ def test_a_reader_that_falls_behind_the_trimming_gets_gap(make_store: Callable[.
 
 def test_a_reader_from_beyond_the_end_gets_gap(store: Any) -> None:
     store.claim("a").append(chunks("1"))
-    with pytest.raises(Gap) as caught:
+    with pytest.raises(Gap, match="has no entry 2: the last it has is 1") as caught:
         next(store.read("a", 2))
     assert caught.value.first_available == 1
 
@@ -681,6 +682,49 @@ def test_claim_sweeps_once_a_minute(store: Any, clock: Any) -> None:
     clock.pass_(31)
     store.claim("c")
     assert store.info("a").first == 2
+
+
+def test_a_claim_sweeps_a_portion_and_the_next_one_goes_on(
+    store: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamkit.store.log.PORTION", 2)
+    for n in range(5):
+        store.claim(f"s{n}", retain=0).end({})
+    clock.pass_(61)
+    for claimed, swept in enumerate((2, 4, 5, 5)):
+        store.claim(f"next{claimed}")
+        assert sum(store.info(f"s{n}").first == 2 for n in range(5)) == swept
+
+
+def test_a_sweep_is_many_short_transactions(
+    store: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamkit.store.log.PORTION", 2)
+    paused: list[float] = []
+    monkeypatch.setattr("streamkit.store.log.time.sleep", paused.append)
+    for n in range(5):
+        store.claim(f"s{n}", retain=0).end({})
+    clock.pass_(1)
+    assert store.sweep() == 5 and len(paused) == 2
+    clock.pass_(TOMBSTONE + 1)
+    assert store.sweep() == 0 and len(paused) == 4
+    for n in range(5):
+        with pytest.raises(UnknownStream):
+            store.info(f"s{n}")
+
+
+def test_a_claim_does_not_fail_because_the_sweep_could_not_be_written(
+    store: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.claim("a", retain=0).end({})
+    clock.pass_(61)
+
+    def busy(ids: Any) -> None:
+        raise StoreUnavailable("database is locked")
+
+    monkeypatch.setattr(store, "_sweep_some", busy)
+    store.claim("b").append(chunks("x"))
+    assert store.info("b").last == 1
 
 
 def test_a_deleted_id_is_as_new(store: Any) -> None:

@@ -106,6 +106,28 @@ def test_a_broken_entry_point_says_which(monkeypatch: pytest.MonkeyPatch) -> Non
         open_store("mine://x")
 
 
+@pytest.mark.parametrize("made", [5, None, MemoryStore])
+def test_an_entry_point_that_makes_no_store_is_refused(
+    monkeypatch: pytest.MonkeyPatch, made: Any
+) -> None:
+    entry = EntryPoint("mine", "somewhere:make", registry.GROUP)
+    monkeypatch.setattr(registry, "_plugins", lambda: {"mine": entry})
+    monkeypatch.setattr(EntryPoint, "load", lambda self: lambda rest: made)
+    with pytest.raises(ConfigurationError, match="mine:// must make a StreamStore, got") as caught:
+        open_store("mine://secret")
+    assert "secret" not in str(caught.value)
+
+
+def test_what_a_store_of_ones_own_lacks_is_named() -> None:
+    class Half:
+        claim = read = info = streams = cancel = delete = print
+
+    with pytest.raises(ConfigurationError, match="got a Half, which has no sweep, close"):
+        open_store(Half())  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="got the class MemoryStore"):
+        open_store(MemoryStore)  # type: ignore[arg-type]
+
+
 def test_the_memory_store_needs_no_sqlite() -> None:
     script = (
         "import sys, streamkit.store as s; s.open_store('memory://').claim('a').end({});"
