@@ -7,13 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamkit.chunk import Result
-from streamkit.errors import (
-    ProducerLost,
-    StoreError,
-    StoreUnavailable,
-    StreamBusy,
-    StreamEnded,
-)
+from streamkit.errors import ProducerLost, StoreError, StoreUnavailable, StreamBusy, StreamEnded
 from streamkit.pipeline.failures import may_be_resumed
 from streamkit.pipeline.fold import Fold
 from streamkit.pipeline.saved import Saved, read_meta
@@ -87,7 +81,8 @@ class StreamRecovery:
 
         Raises:
             UnknownStream, Expired: There is no such stream, or no more.
-            StreamBusy: Somebody is writing it, or has begun to when the first chunk is asked for.
+            StreamBusy: Somebody is writing it, or has begun to when the first chunk is asked for;
+                UnknownStream, if it was deleted by then.
             Gap: Its beginning is no longer kept.
             StreamEnded: It is complete.
             StoreError: What the store holds of it is not enough.
@@ -135,7 +130,7 @@ class StreamRecovery:
         except StoreUnavailable:
             raise
         except StoreError:
-            return False  # deleted or taken over this moment; or damaged, and hides no other
+            return False  # deleted this moment; or damaged, which hides no other: partial() says so
         return bool(last) and may_be_resumed(last[-1].data)
 
     def _fold(self, id: str) -> Fold:

@@ -24,6 +24,7 @@ from streamkit import (
     StreamInterrupted,
     StreamRecovery,
     TruncatedStream,
+    UnknownStream,
     close,
     follow,
     open_store,
@@ -165,6 +166,25 @@ def test_an_answer_whose_beginning_is_gone_is_not_taken_for_whole(asked: Any) ->
     with pytest.raises(Gap):
         StreamRecovery(store).resume("a", **where)
     store.close()
+
+
+def test_an_answer_that_was_deleted_since_is_not_there_again(store: Any, asked: Any) -> None:
+    where = asked([[Text(BEGUN), Reset()], [Text(REST)]])
+    broken(store, where)
+    recovery = StreamRecovery(store)
+    late = recovery.resume("a", **where)
+    recovery.clear("a")
+    with pytest.raises(UnknownStream, match="deleted"):
+        late.result(10)
+    assert store.streams() == [] and recovery.recoverable() == []
+
+
+def test_a_published_rest_is_no_answer_that_could_be_carried_on(store: Any, asked: Any) -> None:
+    where = asked([[Text(BEGUN), Reset()], [Text(REST)]])
+    broken(store, where)
+    StreamRecovery(store).resume("a", **where).publish(store, "b").wait(10)
+    assert follow(store, "b").result(5).text == REST
+    assert "call" in store.info("a").meta and "call" not in store.info("b").meta
 
 
 def test_the_rest_can_be_recorded(store: Any, asked: Any, tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def _meta(run: Run) -> Mapping[str, Any]:
     options = run.options
     meta: Mapping[str, Any] = {"provider": run.provider, "model": run.model}
     shaped = options.transform is not None or options.strip or run.lossy
+    shaped = shaped or run.resumes is not None  # which shows the rest of its answer only
     if run.describe is not None and not shaped:
         try:
             meta = run.describe()

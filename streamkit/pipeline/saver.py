@@ -15,7 +15,14 @@ from time import monotonic
 from typing import Any, Protocol
 
 from streamkit.chunk import Chunk, Outcome, Result
-from streamkit.errors import StoreError, StoreUnavailable, StreamBusy, StreamkitError
+from streamkit.errors import (
+    ConfigurationError,
+    StoreError,
+    StreamBusy,
+    StreamEnded,
+    StreamkitError,
+    UnknownStream,
+)
 from streamkit.pipeline.failures import error_to_json
 from streamkit.pipeline.ledger import chunk_to_json, end_to_json
 from streamkit.process import generation
@@ -59,6 +66,7 @@ class Saver:
 
     Raises:
         StreamBusy, StreamEnded: The id is taken, or entries came behind the last one known.
+        UnknownStream: It was deleted, and shall be carried on.
         ConfigurationError: A bad URL, id or number.
     """
 
@@ -78,6 +86,7 @@ class Saver:
         #: Whose answer it is, while it is read: else the two would keep each other alive.
         self._stream: Watched | None = None
         self._generation = generation()
+        self._renew_at = inf
         try:
             kept = open_store(store)
             self._writer = kept.claim(
@@ -89,14 +98,22 @@ class Saver:
                 policy="continue",
             )
             if behind is not None and _moved_on(kept, self._writer, behind):
+                if self._writer.epoch == 1:  # the claim has made it anew
+                    kept.delete(id)
+                    raise UnknownStream(
+                        f"stream {id[:80]!r} was deleted since it was read here", stream_id=id
+                    )
                 self._writer.close()
                 raise StreamBusy(
                     f"stream {id[:80]!r} was written to since it was read here: resume it again",
                     stream_id=id,
                 )
-        except StoreUnavailable as error:
+        except (ConfigurationError, StreamBusy, StreamEnded, UnknownStream):
+            raise
+        except Exception as error:  # the file is damaged, say; of a store from outside: anything
             self._off(error)
-        self._renew_at = clock() + LEASE * RENEW
+        else:
+            self._renew_at = clock() + LEASE * RENEW
 
     @property
     def saves(self) -> bool:
@@ -167,7 +184,10 @@ class Saver:
         """The reading thread leaves: an answer of which no end was told counts as lost."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close()
+            try:
+                writer.close()
+            except Exception as error:  # of a store from outside: anything
+                log.debug("lease not given back id=%r error=%s", self.id[:80], type(error).__name__)
 
     def _try(self, call: Callable[[], AppendReply]) -> AppendReply | None:
         if self._generation != generation():

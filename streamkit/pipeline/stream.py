@@ -262,7 +262,8 @@ class Stream:
 
         What is written is what the callbacks get, in batches of some 5 chunks or 25 ms. The request
         is kept with it, without keys, so that StreamRecovery can carry a lost stream on; not where
-        ``transform``, ``strip`` or a lossy buffer make the text another than the model's. The only
+        ``transform``, ``strip`` or a lossy buffer make the text another than the model's, and not
+        by the stream that resume() gives, whose rest is no answer by itself. The only
         consumers in this process are callbacks: another one is a follower.
 
         wait() and result() return once the end is in the store. A request to cancel

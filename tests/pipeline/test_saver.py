@@ -16,6 +16,7 @@ from streamkit import (
     ConfigurationError,
     ConnectError,
     Result,
+    StoreError,
     StoreUnavailable,
     StreamBusy,
     StreamEnded,
@@ -100,6 +101,35 @@ def test_the_lease_is_renewed_on_time() -> None:
     saver.close()
     assert saver.due() is None
     store.close()
+
+
+@pytest.mark.parametrize("error", [StoreError("the store is damaged"), OSError("gone")])
+def test_a_store_that_is_broken_from_the_start_is_said_once_and_costs_nothing(
+    error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(MemoryStore):
+        def claim(self, *args: Any, **more: Any) -> Any:
+            raise error
+
+    with caplog.at_level(logging.WARNING, "streamkit.store"):
+        saver = Saver(Broken(), "a", META, 60)
+        saver.add([Chunk("x")])
+        saver.close()
+    assert not saver.saves and saver.due() is None
+    assert [r.getMessage() for r in caplog.records] == [
+        f"saving stopped id='a' error={type(error).__name__}"
+    ]
+
+
+def test_a_lease_that_cannot_be_given_back_is_nobodys_error(store: Any) -> None:
+    class Stuck:
+        def close(self) -> None:
+            raise KeyError("of somebody's own store")
+
+    saver = Saver(store, "a", META, 60)
+    saver._writer = Stuck()  # type: ignore[assignment]
+    saver.close()
+    assert not saver.saves
 
 
 class Watched:
