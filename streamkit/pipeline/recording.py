@@ -172,5 +172,5 @@ def _target(facts: Mapping[str, Any]) -> Target:
     provider = None if names["provider"] == GUESSED.name else names["provider"]
     return resolve(
         str(names["model"]), provider=provider, api=names["api"], base_url=names["base_url"],
-        api_key=_NO_KEY, env={},
-    )  # fmt: skip
+        api_key=_NO_KEY, env={}, allow_http=True,
+    )  # fmt: skip  # plain http too: nothing is sent

@@ -113,12 +113,15 @@ class TapeReader:
         self._place = 0
         self._check = 0
         self._ahead: Mapping[str, Any] | None = None
+        if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+            # To open a pipe may take for ever, and it cannot be read line by line, as is done here.
+            raise ConfigurationError(f"a recording must be a plain file, which {path!r} is not")
         try:
             head = self.peek()
         except ProtocolError:
             head = None
         if head is None or "format" not in head:
-            raise ConfigurationError(f"no recording: {path!r}")
+            raise ConfigurationError(f"no recording, or one that was changed: {path!r}")
         if head["format"] != FORMAT:
             raise ConfigurationError(
                 f"the format of a recording must be {FORMAT}, got {head['format']!r}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -561,6 +562,20 @@ def test_no_key_is_needed_to_play(
     assert heard.error is not None and heard.error[0] is AuthenticationError
     assert again(place) == heard
     assert issubclass(heard.error[0], ProviderError)
+
+
+def test_plain_http_from_another_machine_needs_no_permission_to_play(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *more: real("127.0.0.1", *more))
+    with LocalProvider([Text("Hello")]) as provider:
+        url = provider.base_url("openai").replace("127.0.0.1", "gpu.test")
+        with pytest.raises(ConfigurationError):
+            stream("m", "hi", base_url=url)
+        stream("m", "hi", base_url=url, allow_http=True, record=place).result(5)
+    assert replay(place, speed=0).result(5).text == "Hello"
+    streamkit.close()
 
 
 def test_a_recorded_time_out_is_raised_at_its_time(

@@ -179,3 +179,11 @@ def test_a_line_that_is_no_object_is_refused(tmp_path: Path) -> None:
         (tmp_path / "tape").write_bytes(line)
         with pytest.raises(ConfigurationError, match="no recording"):
             TapeReader(str(tmp_path / "tape"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_plain_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(ConfigurationError, match="must be a plain file"):
+            TapeReader(str(place))
