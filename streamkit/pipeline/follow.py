@@ -74,6 +74,8 @@ class StoreSource:
         self.ears = Ears()
         #: How the stream ended, once it has.
         self.ending: Ending | None = None
+        #: Chunks that the publisher's own buffer had shed, as its gaps say.
+        self.shed = 0
         #: Where the chunks go: a stream that begins anew is forgotten there.
         self.tail: Tail | None = None
 
@@ -119,6 +121,8 @@ class StoreFeed(ItemFeed):
         chunk = self._read_entry(entry)
         if chunk is None:
             return []
+        if chunk.kind == "gap":
+            self._source.shed += chunk.metadata.get("dropped", 0)
         if self._source.marks:
             chunk.metadata["seq"] = entry.seq
         if chunk.kind != "text" or chunk.finish_reason:
@@ -180,6 +184,7 @@ class StoreFeed(ItemFeed):
         self._reader.finish_reason = None
         if entry.data.get("policy") == "restart":
             tail.forget()
+            self._source.shed = 0
             seam = Seam(entry.epoch, 0, "again")
         else:
             seam = Seam(entry.epoch, len(tail.result().text), "appended")
@@ -217,6 +222,7 @@ class FollowRun(ForeignRun):
     @override
     def settled_result(self, outcome: Outcome | None) -> Result:
         result = super().settled_result(outcome)
+        result = replace(result, dropped=result.dropped + self._followed.shed)
         ending = self._followed.ending
         if ending is None:
             return result

@@ -46,7 +46,7 @@ def chunk_to_json(chunk: Chunk) -> dict[str, Any]:
         data["metadata"] = _said(chunk.metadata)
     for name in _NAMES:
         value = getattr(chunk, name)
-        if value is not None:
+        if isinstance(value, str):  # of somebody else's SDK it may be anything
             data[name] = clean(value)
     return data
 
@@ -89,10 +89,12 @@ class Ending:
 def end_to_json(result: Result) -> dict[str, Any]:
     """What the final Result says beside the text, as the data of the entry that ends a stream."""
     data: dict[str, Any] = {"outcome": result.outcome, "usage": _counts(result.usage)}
-    for name in (*_NAMES, "request_id", "cost"):
+    for name in (*_NAMES, "request_id"):
         value = getattr(result, name)
-        if value is not None and (said := _plain(value, 0)) is not _MISFIT:
-            data[name] = said
+        if isinstance(value, str):
+            data[name] = clean(value)
+    if result.cost is not None and (cost := _plain(result.cost, 0)) is not _MISFIT:
+        data["cost"] = cost
     return data
 
 

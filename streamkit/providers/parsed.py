@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import get_args
 
-from streamkit.chunk import Chunk, Usage
+from streamkit.chunk import Chunk, Kind, Usage
 from streamkit.errors import ConfigurationError, ProtocolError
 from streamkit.providers.base import Decoder, Endpoint
 from streamkit.providers.dialect import Dialect
@@ -26,6 +27,8 @@ __all__ = ["ByContent", "ParseChunk", "Parsed", "own_chunk"]
 ParseChunk = Callable[[str], "Chunk | str | Iterable[Chunk | str] | None"]
 
 
+_KINDS = get_args(Kind)
+
 #: What a kind must have in its metadata for the record to be kept, and of which type.
 _NEEDS: dict[str, tuple[str, type]] = {
     "tool_call": ("index", int),
@@ -40,12 +43,16 @@ def own_chunk(chunk: Chunk) -> Chunk | None:
     nothing to show. That it is the last, or carries an error, is for the caller to look at.
 
     Raises:
-        ConfigurationError: Its content is no text, or its kind needs something that its metadata
-            lacks.
+        ConfigurationError: Its content is no text, its kind does not exist, or needs something that
+            its metadata lacks.
     """
     if not (isinstance(chunk.content, str) and isinstance(chunk.metadata, Mapping)):
         raise ConfigurationError(
             f"a chunk needs a str as content and a mapping as metadata, got {chunk!r}"
+        )
+    if chunk.kind not in _KINDS:
+        raise ConfigurationError(
+            f"the kind of a chunk must be one of {', '.join(_KINDS)}, got {chunk.kind!r:.80}"
         )
     name, kind = _NEEDS.get(chunk.kind, ("", object))
     if name and not isinstance(chunk.metadata.get(name), kind):

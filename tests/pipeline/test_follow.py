@@ -329,3 +329,14 @@ def test_who_waited_may_exit_and_the_end_is_written(tmp_path: Path) -> None:
         assert process.communicate(timeout=30)[0] == "all of it\n"
     assert follow(url, "a").result(10).text == "all of it"
     open_store(url).close()
+
+
+def test_what_the_publishers_buffer_shed_is_counted_for_its_followers_too() -> None:
+    store = MemoryStore()
+    whole = wrap(["abc "] * 2000, overflow="drop", buffer=2).publish(store, "a").wait(10)
+    stream = follow(store, "a")
+    chunks = list(stream.chunks())
+    shed = sum(chunk.metadata["dropped"] for chunk in chunks if chunk.kind == "gap")
+    assert shed == whole.dropped == stream.result().dropped
+    assert sum(chunk.kind == "text" for chunk in chunks) + shed == 2000
+    store.close()

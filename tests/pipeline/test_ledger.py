@@ -46,6 +46,14 @@ def test_every_kind_of_chunk_comes_back(chunk: Chunk) -> None:
     assert chunk_from_json(json.loads(json.dumps(chunk_to_json(chunk)))) == chunk
 
 
+def test_names_that_are_no_text_are_left_out() -> None:
+    odd: Any = {"id": 5, "model": b"m", "finish_reason": 7}
+    assert chunk_to_json(Chunk("Hi", **odd)) == {"content": "Hi"}
+    end = end_to_json(Result(outcome="completed", request_id=odd["id"], **odd))
+    assert end == {"outcome": "completed", "usage": {}}
+    assert end_from_json(end).id is None
+
+
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
     lambda inner: (

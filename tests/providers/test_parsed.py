@@ -139,6 +139,12 @@ def test_a_chunk_that_lacks_what_its_kind_needs_is_refused(chunk: Chunk) -> None
         own_chunk(chunk)
 
 
+@pytest.mark.parametrize("kind", ["image", "", None, []])
+def test_a_chunk_of_no_known_kind_is_refused(kind: Any) -> None:
+    with pytest.raises(ConfigurationError, match="the kind of a chunk must be one of text, "):
+        own_chunk(Chunk("x", kind=kind))
+
+
 @pytest.mark.parametrize("chunk", [Chunk(5), Chunk(None), Chunk("x", metadata=None)], ids=repr)  # type: ignore[arg-type]
 def test_a_chunk_without_text_is_refused(chunk: Chunk) -> None:
     with pytest.raises(ConfigurationError, match="a chunk needs a str as content"):
