@@ -307,9 +307,8 @@ class Attempts:
         return _OUTCOMES.get(kind, "completed")
 
     def _truncated(self) -> TruncatedStream:
-        content = self._tail.content
-        what = f"after {content} chunks" if content else "before any content"
-        return TruncatedStream(f"the answer ended {what}, without a finish reason", stage="body")
+        where = "" if self._tail.content else " before any content,"
+        return TruncatedStream(f"the answer ended{where} without a finish reason", stage="body")
 
     def _goes_on(self, error: Exception) -> bool:
         """Whether the answer broke with this, and will be carried on."""

@@ -25,13 +25,16 @@ from streamkit.errors import (
     LimitExceeded,
     ProviderError,
     RecoveryFailed,
+    StreamInterrupted,
     StreamkitError,
+    StreamTimeout,
+    TruncatedStream,
 )
 from streamkit.recovery.recovery import RecoveryConfig, Strategy, is_recoverable
 from streamkit.recovery.retry import RetryConfig, RetryPolicy
 from streamkit.recovery.splice import Echo, Joint, Known
 
-__all__ = ["Carrier", "Carry", "Splice", "Way"]
+__all__ = ["Carrier", "Carry", "Splice", "Way", "explain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,28 @@ class Carrier(Protocol):
     def forget(self) -> None:
         """Nothing more will be asked for: let go of what the last answer left."""
         ...
+
+
+def explain(error: StreamkitError, came: int, *, carried: bool) -> None:
+    """
+    Say in an error after how much the answer broke, of which request, and what there is to do.
+
+    Source: PROMISES.md P36.
+
+    Args:
+        error: What ended the answer; only of one that was cut, or ran out of time, is more said.
+        came: Characters of text before it.
+        carried: Recovery was asked for.
+    """
+    if not came or not isinstance(error, (TruncatedStream, StreamInterrupted, StreamTimeout)):
+        return
+    after = f"after {came:,} character{'s' * (came > 1)}"
+    if error.elapsed is not None and not isinstance(error, StreamTimeout):  # which says it itself
+        after += f" in {error.elapsed:.1f} s"
+    if error.request_id:
+        after += f", request {error.request_id}"
+    hint = "" if carried or not is_recoverable(error) else "; recovery=True carries such answers on"
+    error.args = (f"{error}, {after}{hint}",)
 
 
 class Splice:

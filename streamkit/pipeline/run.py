@@ -35,7 +35,7 @@ from streamkit.errors import (
 from streamkit.flow.watch import Backpressure
 from streamkit.latch import Latch, Once, check_locks
 from streamkit.pipeline.attempts import Attempts
-from streamkit.pipeline.carry import Carry
+from streamkit.pipeline.carry import Carry, explain
 from streamkit.pipeline.hooks import Hooks
 from streamkit.pipeline.http import HttpSource
 from streamkit.pipeline.options import StreamOptions
@@ -306,6 +306,9 @@ class Run(Report):
             error.request_id = error.request_id or self._attempts.request_id
             error.stage = error.stage or ("body" if self._attempts.answered else "connect")
             error.elapsed = self._link.clocks.elapsed()
+            if isinstance(self._source, HttpSource):
+                came = len(self.tail.result().text)
+                explain(error, came, carried=self.options.recovery is not None)
         self._failure = error
 
     # -- the end

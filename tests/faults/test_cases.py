@@ -14,7 +14,15 @@ from typing import Any
 import pytest
 from fault_cases import CASES, CLOCKS, LIMITS, STYLES, Case, check_clean
 
-from streamkit import Limits, StreamkitError, StreamOptions, Timeouts
+from streamkit import (
+    Limits,
+    StreamInterrupted,
+    StreamkitError,
+    StreamOptions,
+    StreamTimeout,
+    Timeouts,
+    TruncatedStream,
+)
 from streamkit.testing import FAULTS, LocalProvider
 
 MODES = ("direct", "buffered", "managed")
@@ -95,7 +103,8 @@ def check_text(case: Case, text: str, stream: Any) -> None:
 def check_error(case: Case, error: StreamkitError, style: str, host: str) -> None:
     assert case.gives is not None, repr(error)
     assert type(error) is case.instead.get(style, case.gives), repr(error)
-    assert re.fullmatch(case.says.replace("HOST", re.escape(host)), str(error)), str(error)
+    says = case.says.replace("HOST", re.escape(host)) + told_of_a_cut(case, error)
+    assert re.fullmatch(says, str(error)), str(error)
     assert str(error).isprintable()
     assert case.stage in (None, error.stage)
     for name, value in case.details.items():
@@ -103,6 +112,17 @@ def check_error(case: Case, error: StreamkitError, style: str, host: str) -> Non
     assert error.outcome == case.outcome
     assert error.provider == style and error.stream_id
     assert error.elapsed is not None and len(error.attempts) == 1
+
+
+def told_of_a_cut(case: Case, error: StreamkitError) -> str:
+    """What the message says beside what happened (P36): how much came, of what, and what to do."""
+    cut = isinstance(error, (TruncatedStream, StreamInterrupted, StreamTimeout))
+    if not cut or error.partial is None or not error.partial.text:
+        return ""
+    seconds = "" if isinstance(error, StreamTimeout) else r" in \d+\.\d s"
+    hint = "" if case.details == {"clock": "total"} else "; recovery=True carries such answers on"
+    request = "" if error.request_id is None else f", request {error.request_id}"
+    return rf", after {len(error.partial.text):,} characters{seconds}{request}{hint}"
 
 
 def check_told_again(stream: Any, error: StreamkitError, text: str) -> None:
