@@ -103,6 +103,8 @@ class SqliteStore(LogStore):
         name = os.fspath(path)
         if not isinstance(name, str) or not name or "\0" in name:
             raise ConfigurationError(f"path must be the path of a file, got {path!r}")
+        if name == ":memory:":
+            raise ConfigurationError("path must be that of a file; memory://name needs none")
         if max_file_bytes is not None:
             check_number("max_file_bytes", max_file_bytes, 65_536)
         super().__init__(max_entries=max_entries, max_bytes=max_bytes, clock=clock)

@@ -64,6 +64,7 @@ def test_a_store_is_returned_as_it_is() -> None:
         ("sqlite:///", "sqlite:///relative.db"),
         ("sqlite://host/path.db", "sqlite:///relative.db"),
         ("sqlite:///x.db?mode=ro", "no options"),
+        ("sqlite:///:memory:", "memory://name"),
         ("memory://a\nb", "control characters"),
     ],
 )
