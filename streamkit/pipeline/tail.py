@@ -359,7 +359,9 @@ class Tail:
         elif kind == "refusal":
             self._refusal.append(chunk.content)
         elif kind == "citation":
-            self._citations.append(chunk.metadata["citation"])
+            source = chunk.metadata["citation"]
+            if self._spent is None or source not in self._citations:  # of a rest, known ones too
+                self._citations.append(source)
         elif kind == "usage":
             if self._spent is not None:  # who shows or keeps the chunk has the sum as well
                 chunk.metadata["usage"] = self._spent + chunk.metadata["usage"]

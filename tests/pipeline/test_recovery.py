@@ -641,6 +641,16 @@ def test_the_coordinator_carries_on_with_the_users_own_request(play: Any) -> Non
     assert len(server.requests) == 2 and server.requests[1].json["model"] == "m"
 
 
+def test_a_source_that_the_rest_cites_again_is_listed_once(ask: Any) -> None:
+    cites = [
+        {"choices": [{"index": 0, "delta": {"annotations": [{"type": "url_citation", "n": n}]}}]}
+        for n in (1, 2)
+    ]
+    first = [Data(cites[0]), Text(WHOLE[:100]), Cut()]
+    answer = ask(scripts=[first, [*map(Data, cites), Text(WHOLE[100:])]])
+    assert [source["n"] for source in answer.result().citations] == [1, 2]
+
+
 def test_what_comes_before_the_text_does_not_hide_that_it_repeats(ask: Any) -> None:
     source = {"type": "url_citation", "url_citation": {"url": "https://example.com"}}
     delta = {"choices": [{"index": 0, "delta": {"annotations": [source]}}]}
