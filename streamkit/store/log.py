@@ -23,7 +23,6 @@ from streamkit.errors import (
     Expired,
     Fenced,
     StoreError,
-    StoreUnavailable,
     StreamEnded,
     UnknownStream,
 )
@@ -249,8 +248,10 @@ class LogStore(ABC):
                 # Two threads may take the same: the second one finds it done.
                 some, self._due = self._due[:PORTION], self._due[PORTION:]
                 self._sweep_some(some)
-        except StoreUnavailable:
-            pass  # who claims is told so by the claim, if the store still is
+        except StoreError:
+            if self._closed:  # as that of a file that was removed, which is said once
+                raise
+            # Else who claims is told so by the claim, if it concerns that stream too.
 
     def _overdue(self) -> list[str]:
         """Look what there is to sweep, which holds no writer up."""

@@ -21,7 +21,7 @@ class Shelf(Protocol):
         """
         Those that no sweep has expired, the oldest first; rows that are damaged are left out.
 
-        Cost: linear in these alone. The expired ones of a day may be a thousand times as many.
+        Cost: next to nothing for the expired ones, though a day's may be a thousand times as many.
         """
 
     def overdue(self, now: float) -> list[str]:

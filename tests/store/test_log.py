@@ -713,16 +713,17 @@ def test_a_sweep_is_many_short_transactions(
             store.info(f"s{n}")
 
 
+@pytest.mark.parametrize("error", [StoreUnavailable("locked"), StoreError("damaged elsewhere")])
 def test_a_claim_does_not_fail_because_the_sweep_could_not_be_written(
-    store: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    store: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, error: StoreError
 ) -> None:
     store.claim("a", retain=0).end({})
     clock.pass_(61)
 
-    def busy(ids: Any) -> None:
-        raise StoreUnavailable("database is locked")
+    def fails(ids: Any) -> None:
+        raise error
 
-    monkeypatch.setattr(store, "_sweep_some", busy)
+    monkeypatch.setattr(store, "_sweep_some", fails)
     store.claim("b").append(chunks("x"))
     assert store.info("b").last == 1
 

@@ -62,6 +62,15 @@ def test_two_stores_of_one_file_are_like_two_processes(
 # Outages.
 
 
+def test_a_claim_that_sweeps_says_that_the_file_was_removed(path: Path, clock: Any) -> None:
+    store = SqliteStore(path, clock=clock)
+    clock.pass_(61)
+    for file in path.parent.iterdir():
+        file.unlink()
+    with pytest.raises(StoreError, match="removed or replaced"):
+        store.claim("a")
+
+
 @pytest.mark.parametrize("replaced", [False, True])
 def test_a_file_that_is_removed_is_noticed(path: Path, replaced: bool) -> None:
     store = SqliteStore(path)
