@@ -90,10 +90,10 @@ def publish(
         if drain is None:
             raise ConcurrencyError("publish() needs an unused stream", stream_id=run.id)
         publisher = Publisher(run, writer, grace=grace)
-        publisher.start(drain)
     except BaseException:
         give_up(writer)
         raise
+    publisher.start(drain)
 
 
 def _check_apart(run: Run, store: StreamStore, name: str) -> None:
@@ -155,7 +155,7 @@ class Publisher:
 
     def start(self, drain: Drain) -> None:
         """
-        Start both threads.
+        Start both threads; whatever is raised, the lease is given back.
 
         Raises:
             ConnectError: No thread can be started; the stream has failed with it.
@@ -165,7 +165,7 @@ class Publisher:
         try:
             self._thread.start()
         except RuntimeError as error:
-            forget(self)
+            self._dismiss()
             raised = ConnectError(
                 f"no thread for the publisher: {error}", kind="resources", retryable=False
             )
@@ -183,12 +183,18 @@ class Publisher:
             raise
 
     def _dismiss(self) -> None:
-        """The stream is over before it began: so is the thread, and it says so in the store."""
+        """
+        The stream is over before it began, which the thread says in the store, where there is one.
+
+        The lease is the thread's to give back then: who did it here might be quicker, and readers
+        would hear that the publisher is lost.
+        """
         self._outbox.close()
         if self._thread.ident is None:
             forget(self)
+            give_up(self._writer)
         else:
-            self.join(AGAIN)
+            self.join(MOST)
 
     def stop(self) -> None:
         """See Stoppable: the stream itself is stopped, and then this has little left to do."""

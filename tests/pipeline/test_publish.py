@@ -17,6 +17,7 @@ from streamkit import (
     ConnectError,
     Fenced,
     ProviderError,
+    Result,
     StoreUnavailable,
     StreamBusy,
     StreamEnded,
@@ -26,6 +27,7 @@ from streamkit import (
     open_store,
     wrap,
 )
+from streamkit.pipeline import publish
 from streamkit.store import MemoryStore, SqliteStore
 from streamkit.testing import Cut, Error, Gate, Hang, Text, Tool, Usage
 
@@ -297,9 +299,13 @@ def test_without_a_thread_it_fails_and_the_id_is_free(
 
 @pytest.mark.parametrize("interrupted", ["publisher", "consumer"])
 def test_ctrl_c_while_a_thread_begins_ends_it_and_frees_the_id(
-    play: Any, store: Any, interrupted: str, monkeypatch: pytest.MonkeyPatch
+    play: Any, store: Any, interrupted: str, until: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = threading.Thread.start
+    begin, real, slow = threading.Thread.start, publish.end_to_json, threading.Event()
+
+    def end_to_json(result: Result) -> dict[str, Any]:
+        slow.wait(10)  # whoever else gives the lease back is quicker
+        return real(result)
 
     def start(thread: threading.Thread) -> None:
         begin(thread)
@@ -309,12 +315,13 @@ def test_ctrl_c_while_a_thread_begins_ends_it_and_frees_the_id(
     stream = play([Text("one"), Hang()])
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", start)
+        patch.setattr(publish, "end_to_json", end_to_json)
+        patch.setattr(publish, "MOST", 0.05)
         with pytest.raises(KeyboardInterrupt):
             stream.publish(store, "a")
-    assert stream.outcome == "cancelled"
-    deadline = monotonic() + 2
-    while any(t.name == f"streamkit-publisher-{stream.id}" for t in threading.enumerate()):
-        assert monotonic() < deadline
+        assert stream.outcome == "cancelled" and kinds(store, "a") == []
+        slow.set()
+        until(lambda: store.info("a").state != "open")
     assert kinds(store, "a") == ["cancelled"]
 
 
