@@ -97,12 +97,12 @@ class Saver:
                 on_lost="fail" if behind is None else "takeover",
                 policy="continue",
             )
+            if behind is not None and self._writer.epoch == 1:  # the claim has made it anew
+                kept.delete(id)
+                raise UnknownStream(
+                    f"stream {id[:80]!r} was deleted since it was read here", stream_id=id
+                )
             if behind is not None and _moved_on(kept, self._writer, behind):
-                if self._writer.epoch == 1:  # the claim has made it anew
-                    kept.delete(id)
-                    raise UnknownStream(
-                        f"stream {id[:80]!r} was deleted since it was read here", stream_id=id
-                    )
                 self._writer.close()
                 raise StreamBusy(
                     f"stream {id[:80]!r} was written to since it was read here: resume it again",

@@ -21,6 +21,7 @@ from streamkit import (
     StreamBusy,
     StreamEnded,
     StreamInterrupted,
+    UnknownStream,
     follow,
 )
 from streamkit.pipeline.saver import LEASE, Saver
@@ -70,6 +71,15 @@ def test_a_cancel_a_failure_and_no_word_are_told_apart(store: Any) -> None:
     assert store.info("a").state == "failed"
     Saver(store, "a", META, 60, behind=3).close()
     assert store.info("a").state == "lost"
+
+
+@pytest.mark.parametrize("behind", [0, 1])
+def test_one_that_was_deleted_is_not_made_anew_however_little_it_had(
+    store: Any, behind: int
+) -> None:
+    with pytest.raises(UnknownStream, match="was deleted"):
+        Saver(store, "a", META, 60, behind=behind)
+    assert store.streams() == []
 
 
 def test_a_taken_id_is_said_when_it_is_made(store: Any) -> None:
