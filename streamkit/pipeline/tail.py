@@ -19,6 +19,7 @@ from streamkit.pipeline.calls import GrowingCall
 from streamkit.pipeline.carry import Splice
 from streamkit.pipeline.line import Clocked, Guarded, Line
 from streamkit.pipeline.options import Limits, StreamOptions
+from streamkit.pipeline.sources import Sources
 from streamkit.stages import STAGES
 from streamkit.stages.base import Stage
 from streamkit.stages.basic import CONTENT
@@ -100,7 +101,7 @@ class Tail:
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
-        self._citations: list[Any] = []
+        self._citations = Sources()
         self._calls: dict[int, GrowingCall] = {}
         self._asked = False
         #: How many chunks of content were recorded, those that say something in metadata included.
@@ -180,6 +181,7 @@ class Tail:
             goes_on: The next one will bring the rest, and what may become a tag anew.
         """
         self._halves.break_off()
+        self._citations.break_off()
         if goes_on:
             self.forget_tags()
         self._spent = self.usage
@@ -201,7 +203,9 @@ class Tail:
         self._text.append(past.text)
         self._reasoning += [past.reasoning] * bool(past.reasoning)
         self._refusal += [past.refusal] * bool(past.refusal)
-        self._citations += past.citations
+        for source in past.citations:
+            self._citations.add(source)
+        self._citations.break_off()
         for call in past.tool_calls:  # until the seam says that they are made anew
             begun = self._calls[call.index] = GrowingCall(call.index)
             begun.add({"id": call.id, "name": call.name}, call.arguments)
@@ -232,8 +236,9 @@ class Tail:
 
     def forget(self) -> None:
         """The answer begins anew: what was recorded of it counts no more."""
-        for kept in (self._text, self._reasoning, self._refusal, self._citations, self._calls):
+        for kept in (self._text, self._reasoning, self._refusal, self._calls):
             kept.clear()
+        self._citations.clear()
         self._asked = False
         self._seams.clear()
         self._size = self.content = self._arguments = self._deltas_gone = 0
@@ -330,7 +335,7 @@ class Tail:
             text="".join(tuple(self._text)),
             reasoning="".join(tuple(self._reasoning)),
             tool_calls=tuple(call.so_far() for call in self._calls.copy().values()),
-            citations=tuple(self._citations),
+            citations=tuple(self._citations.listed),
             refusal="".join(tuple(self._refusal)),
             usage=self.usage,
             finish_reason=self.finish_reason,
@@ -359,9 +364,7 @@ class Tail:
         elif kind == "refusal":
             self._refusal.append(chunk.content)
         elif kind == "citation":
-            source = chunk.metadata["citation"]
-            if self._spent is None or source not in self._citations:  # of a rest, known ones too
-                self._citations.append(source)
+            self._citations.add(chunk.metadata["citation"])
         elif kind == "usage":
             if self._spent is not None:  # who shows or keeps the chunk has the sum as well
                 chunk.metadata["usage"] = self._spent + chunk.metadata["usage"]
@@ -371,8 +374,10 @@ class Tail:
             self._seams.append(seam)
             if seam.how == "again":  # all of it, and what came without a text counts no more
                 self._deltas_gone += len(self._reasoning) + len(self._refusal)
-                for kept in (self._reasoning, self._refusal, self._citations):
-                    kept.clear()
+                self._reasoning.clear()
+                self._refusal.clear()
+                self._citations.clear()
+            self._citations.break_off()
             if seam.abandoned:
                 self._calls.clear()
                 self._asked = False

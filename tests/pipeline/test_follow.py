@@ -20,6 +20,7 @@ from streamkit import (
     ProducerLost,
     Seam,
     StoreError,
+    StreamRecovery,
     StreamTimeout,
     UnknownStream,
     channel,
@@ -338,5 +339,6 @@ def test_what_the_publishers_buffer_shed_is_counted_for_its_followers_too() -> N
     chunks = list(stream.chunks())
     shed = sum(chunk.metadata["dropped"] for chunk in chunks if chunk.kind == "gap")
     assert shed == whole.dropped == stream.result().dropped
+    assert shed == StreamRecovery(store).partial("a").dropped
     assert sum(chunk.kind == "text" for chunk in chunks) + shed == 2000
     store.close()

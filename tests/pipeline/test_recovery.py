@@ -22,10 +22,13 @@ from streamkit import (
     Seam,
     StopConfig,
     StreamInterrupted,
+    StreamRecovery,
     StreamTimeout,
     TransportError,
     TruncatedStream,
+    follow,
 )
+from streamkit.store import MemoryStore
 from streamkit.testing import (
     FAULTS,
     BeforeHeaders,
@@ -535,16 +538,15 @@ def test_what_is_due_meanwhile_is_shown_during_the_wait(ask: Any, threaded: str)
     answer.cancel()
 
 
-@pytest.mark.parametrize(
-    "ends",
-    [{"retry": QUICK}, {"retry": {"initial": 30.0}, "stop_when": StopConfig(max_seconds=0.3)}],
-    ids=["failed", "stopped"],
-)
+@pytest.mark.parametrize("ends", ["failed", "stopped"])
 def test_what_came_due_in_the_read_that_broke_is_shown_where_no_rest_comes(
-    ask: Any, mode: str, until: Any, ends: dict[str, Any]
+    ask: Any, mode: str, until: Any, ends: str, time_scale: float
 ) -> None:
+    how: dict[str, Any] = {"retry": QUICK}
+    if ends == "stopped":
+        how = {"retry": {"initial": 30.0}, "stop_when": StopConfig(max_seconds=0.3 * time_scale)}
     script = [Text(pieces=("Hello ", "wor")), Gate(), Reset()]
-    answer = ask(scripts=[script, [Status(503)]], units="word", max_wait=0.01, mode=mode, **ends)
+    answer = ask(scripts=[script, [Status(503)]], units="word", max_wait=0.01, mode=mode, **how)
     shown: list[str] = []
     answer.on_text(shown.append).start()
     until(lambda: answer.metrics.chunks_received == 2)
@@ -555,11 +557,12 @@ def test_what_came_due_in_the_read_that_broke_is_shown_where_no_rest_comes(
 
 
 def test_what_came_due_while_the_rest_was_asked_for_is_shown_where_time_is_up(
-    ask: Any, mode: str
+    ask: Any, mode: str, time_scale: float
 ) -> None:
     answer = ask(
         scripts=[[Text(pieces=("Hello ", "wor")), Reset()], [BeforeHeaders([Hang()])]],
-        units="word", max_wait=0.15, stop_when=StopConfig(max_seconds=0.3), mode=mode,
+        units="word", max_wait=0.15 * time_scale, mode=mode,
+        stop_when=StopConfig(max_seconds=0.3 * time_scale),
     )  # fmt: skip
     assert "".join(answer) == answer.result().text == "Hello wor"
     assert answer.outcome == "stopped"
@@ -647,8 +650,13 @@ def test_a_source_that_the_rest_cites_again_is_listed_once(ask: Any) -> None:
         for n in (1, 2)
     ]
     first = [Data(cites[0]), Text(WHOLE[:100]), Cut()]
-    answer = ask(scripts=[first, [*map(Data, cites), Text(WHOLE[100:])]])
-    assert [source["n"] for source in answer.result().citations] == [1, 2]
+    store = MemoryStore()
+    kept = {"store": store, "id": "a"}
+    answer = ask(scripts=[first, [*map(Data, cites), Text(WHOLE[100:])]], recovery=kept)
+    own = answer.result()
+    for result in (own, follow(store, "a").result(), StreamRecovery(store).partial("a")):
+        assert [source["n"] for source in result.citations] == [1, 2]
+    store.close()
 
 
 def test_what_comes_before_the_text_does_not_hide_that_it_repeats(ask: Any) -> None:
