@@ -239,8 +239,8 @@ class Seam:
     ``overlap``             the model repeated the last ``trimmed`` characters, which were taken out
     ``appended``            the model was asked to go on, and repeated nothing that can be told
     ``diverged``            the model began again, or repeated something in other words: read it
-    ``again``               no text had come yet: the request was sent once more, and the thinking,
-                            refusal and citations before the seam count no more
+    ``again``               no text had come yet, or blanks alone: the request was sent once more,
+                            and the thinking, refusal and citations before the seam count no more
     ======================  ======================================================================
 
     Thread safety: **immutable**.

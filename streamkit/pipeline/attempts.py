@@ -135,8 +135,15 @@ class Attempts:
             yield from self._between(broken, delay)
             if self._cancelled.is_set:
                 return
-        yield from self._belated()
+        yield from self._let_go()
         yield [tail.done("stopped", time())]
+
+    def _let_go(self) -> Iterator[list[Chunk]]:
+        """The user's word ends the answer where it waits for a rest: what is held is shown."""
+        yield from self._belated()
+        yield from self._given(self._tail.flush(time(), broken=True))
+        if self._tail.error is not None:
+            raise self._tail.error
 
     def _between(self, broken: StreamkitError, delay: float | None) -> Iterator[list[Chunk]]:
         """From one attempt to the next: the wait, and what comes due meanwhile."""
@@ -150,7 +157,7 @@ class Attempts:
                 if now() >= until:
                     break
             if tail.error is not None:
-                raise tail.error
+                yield from self._let_go()
             if tail.stopped or self._cancelled.is_set:
                 return
             self._counters.retries += 1

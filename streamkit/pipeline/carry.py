@@ -7,9 +7,9 @@ Three ways, tried in this order; a service that refuses one is asked in the next
     prefill    the model goes on with its own words, sent as its last message
     asked      the model is shown its words and asked to go on (recovery/strategy.py)
 
-Where no text had come yet, only thinking or the beginning of a tool call, the request is simply
-sent again. Tool calls are never carried on half-way, except by ``resumed``: the model makes them
-anew, and those that had begun are struck from the record.
+Where no text had come yet but blanks, only thinking or the beginning of a tool call, the request
+is simply sent again. Tool calls are never carried on half-way, except by ``resumed``: the model
+makes them anew, and those that had begun are struck from the record.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Carrier(Protocol):
 
     def ask(self, text: str, strategy: Strategy) -> Way:
         """
-        What follows ``text``; without text, the answer from its beginning.
+        What follows ``text``; where that is blank, the answer from its beginning.
 
         Raises:
             ConfigurationError: The service has no way to say that.

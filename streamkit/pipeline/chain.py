@@ -9,6 +9,7 @@ push style and pure, so the caller's own thread and a producer thread drive them
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
@@ -63,6 +64,8 @@ class Head:
         self._silent = min(SILENT, limits.event)
         #: Whether more bytes of the same body may follow its end: see reopen().
         self.reopens = False
+        #: Whether the service sends the rest of this very answer; None where nobody asks for it.
+        self.is_kept: Callable[[], bool] | None = None
         self._unflushed: Any = None
         self._begun = self._left = False
         self._lead = b""
@@ -113,7 +116,7 @@ class Head:
 
         chunks = self._read(ending, b"")
         self._unflushed = None if events else before
-        if self.error is None:
+        if self.error is None and not self._waits():
             self._left = True
             try:
                 chunks += self.provider.flush()
@@ -132,11 +135,19 @@ class Head:
         """The body broke -> what the provider held of the events that came; nothing twice."""
         if self._left or not self._begun or self._whole is not None:
             return []
+        if self.error is None and self._waits():
+            return []
         self._left = True
         try:
             return self.provider.flush()
         except Exception:  # of a user's dialect; what broke the body is what to tell
             return []
+
+    def _waits(self) -> bool:
+        """Whether the provider goes on where it is, with all it holds: told now, it came twice."""
+        if self.is_kept is None or self.provider.finished:
+            return False
+        return self.provider.finish_reason is None and self.is_kept()
 
     def _read(self, events: Any, data: bytes) -> list[Chunk]:
         chunks: list[Chunk] = []

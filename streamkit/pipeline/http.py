@@ -100,6 +100,8 @@ class HttpSource:
         resume = getattr(head.provider, "resume", None)  # a dialect of yours may have none
         begun = resume(request, before) if resume else None
         head.reopens = begun is not None and begun.by == "offset"
+        if resume is not None and "resumed" not in self._refused:
+            head.is_kept = lambda: resume(request, before) is not None
 
         def keep(received: int) -> None:
             self._rest = None
@@ -130,9 +132,9 @@ class HttpSource:
         """See Carrier."""
         assert self._call is not None
         self._head = None
-        if not text:
+        if not text.strip():  # services refuse a message of blanks, and no model goes on from them
             self._how, self._request = "again", self._first
-            return Way("again")
+            return Way("again", blanks=text)
         provider = self._new_provider()
         prefill = getattr(provider, "prefill", None)  # a dialect of yours may have none
         call = prefill(self._call, text) if prefill and "prefill" not in self._refused else None

@@ -377,7 +377,8 @@ class Tail:
                 self._reasoning.clear()
                 self._refusal.clear()
                 self._citations.clear()
-            self._citations.break_off()
+            elif seam.how != "resumed":  # where nothing else told of the break: read from a store
+                self._citations.break_off()
             if seam.abandoned:
                 self._calls.clear()
                 self._asked = False

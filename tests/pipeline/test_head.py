@@ -216,3 +216,31 @@ def test_a_body_that_is_taken_up_goes_on_in_the_middle_of_an_event() -> None:
             chunks += head.feed(body[cut:])
         assert [chunk.content for chunk in chunks] == ["Hi"]
         assert head.provider.finished
+
+
+@pytest.mark.parametrize("clean", [True, False], ids=["clean end", "break"])
+def test_what_a_service_sends_the_rest_of_waits_for_it(clean: bool) -> None:
+    item = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    frames = [
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.function_call_arguments.delta", "output_index": 0, "delta": "{}"},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": {"status": "completed"}},
+    ]
+    events = [f"data: {json.dumps(frame)}\n\n".encode() for frame in frames]
+    for cut in range(1, len(events)):
+        broken = new_head(BUILTIN["openai"].dialects["responses"])
+        broken.is_kept = lambda: True
+        chunks = broken.feed(b"".join(events[:cut]))
+        chunks += broken.flush() if clean else broken.left()
+        rest = Head(broken.provider, Limits())
+        chunks += read(rest, b"".join(events[cut:]))
+        assert "".join(chunk.content for chunk in chunks) == "{}"
+
+
+def test_what_was_held_of_an_answer_that_is_not_kept_is_given_once() -> None:
+    item = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"}
+    frame = {"type": "response.output_item.added", "output_index": 0, "item": item}
+    head = new_head(BUILTIN["openai"].dialects["responses"])
+    head.feed(f"data: {json.dumps(frame)}\n\n".encode())
+    assert [chunk.content for chunk in head.left() + head.left()] == ["{}"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -88,6 +89,11 @@ OPTIONS = StreamOptions(
 )
 
 
+def timeless(error: BaseException | None) -> str:
+    """What an error says, but for the seconds that a message may give, which differ a little."""
+    return re.sub(r"\d+\.\d+ s\b", "? s", repr(error))
+
+
 @dataclass
 class Heard:
     """All that a stream told; equal where nothing but the times differs."""
@@ -106,12 +112,12 @@ class Heard:
                 said = (c.kind, c.content, c.index, c.finish_reason, c.model, c.id, c.metadata)
                 chunks.append(said)
         except StreamkitError as raised:
-            error = (type(raised), str(raised))
+            error = (type(raised), timeless(raised))
         r = heard.partial
         names = "text reasoning refusal usage finish_reason outcome model id request_id dropped"
         values = [getattr(r, name) for name in names.split()]
         calls = [(t.index, t.id, t.name, t.arguments) for t in r.tool_calls]
-        attempts = [(a.number, a.status, a.request_id, repr(a.error)) for a in r.attempts]
+        attempts = [(a.number, a.status, a.request_id, timeless(a.error)) for a in r.attempts]
         return cls(chunks, error, heard.outcome, [*values, calls, len(r.citations), attempts])
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from streamkit import (
     AuthenticationError,
+    Chunk,
     ConfigurationError,
     LimitExceeded,
     Overloaded,
@@ -556,6 +558,48 @@ def test_what_came_due_in_the_read_that_broke_is_shown_where_no_rest_comes(
     assert "".join(shown) == answer.partial.text == "Hello wor"
 
 
+class Raises:
+    """A transform that lets all pass, and raises a moment after the last of it."""
+
+    def __init__(self) -> None:
+        self._due: float | None = None
+
+    def feed(self, chunks: list[Chunk]) -> list[Chunk]:
+        if any("wor" in chunk.content for chunk in chunks):
+            self._due = monotonic() + 0.05
+        return chunks
+
+    def flush(self) -> list[Chunk]:
+        return []
+
+    def due(self) -> float | None:
+        return self._due
+
+    def tick(self, now: float) -> list[Chunk]:
+        if self._due is not None and now >= self._due:
+            raise KeyError("mine")
+        return []
+
+
+@pytest.mark.parametrize("word", ["stop", "transform", "stop before the headers"])
+def test_what_is_held_is_shown_where_the_user_ends_the_wait(
+    ask: Any, word: str, mode: str, time_scale: float
+) -> None:
+    ends: dict[str, Any] = {"stop_when": StopConfig(max_seconds=0.2 * time_scale)}
+    if word == "transform":
+        ends = {"transform": Raises()}
+    retry = QUICK if word.endswith("headers") else {"initial": 30.0, "cap": 30.0}
+    answer = ask(
+        scripts=[[Text(pieces=("Hello ", "wor")), Reset()], [BeforeHeaders([Hang()])]],
+        units="word", mode=mode, retry=retry, **ends,
+    )  # fmt: skip
+    shown: list[str] = []
+    with suppress(KeyError):
+        shown.extend(answer)
+    assert "".join(shown) == answer.partial.text == "Hello wor"
+    assert answer.outcome == ("failed" if word == "transform" else "stopped")
+
+
 def test_what_came_due_while_the_rest_was_asked_for_is_shown_where_time_is_up(
     ask: Any, mode: str, time_scale: float
 ) -> None:
@@ -652,11 +696,25 @@ def test_a_source_that_the_rest_cites_again_is_listed_once(ask: Any) -> None:
     first = [Data(cites[0]), Text(WHOLE[:100]), Cut()]
     store = MemoryStore()
     kept = {"store": store, "id": "a"}
-    answer = ask(scripts=[first, [*map(Data, cites), Text(WHOLE[100:])]], recovery=kept)
+    rest = [*map(Data, cites), Text(WHOLE[100:]), Data(cites[0])]
+    answer = ask(scripts=[first, rest], recovery=kept)
     own = answer.result()
     for result in (own, follow(store, "a").result(), StreamRecovery(store).partial("a")):
         assert [source["n"] for source in result.citations] == [1, 2]
     store.close()
+
+
+@pytest.mark.parametrize("blank", ["\n", " \n\n"])
+def test_an_answer_of_blanks_is_asked_for_again(ask: Any, blank: str, mode: str) -> None:
+    said = f"{blank}<think>Hm, so.</think>Yes."
+    cut = [Text(blank), Text("<think>Hm, "), Reset()]
+    answer = ask(scripts=[cut, [Text(said, size=1)]], think=True, mode=mode)
+    assert "".join(answer) == answer.result().text == f"{blank}Yes."
+    assert answer.result().reasoning == "Hm, so."
+    assert [(seam.how, seam.trimmed) for seam in answer.result().recoveries] == [
+        ("again", len(blank))
+    ]
+    assert len({request.body for request in ask.server().requests}) == 1
 
 
 def test_what_comes_before_the_text_does_not_hide_that_it_repeats(ask: Any) -> None:
