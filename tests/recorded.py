@@ -1,5 +1,5 @@
 """
-The real bodies of ``../shared/recordings``, and the checks of what was read from them.
+The real bodies of ``../shared/recordings``, the checks of what was read from them, and of replays.
 
 The folder lies beside the repository; its README.md says what each field of ``expected`` means. A
 last event without its empty line counts, so ``expected`` holds and ``expected_strict`` does not.
@@ -8,6 +8,7 @@ last event without its empty line counts, so ``expected`` holds and ``expected_s
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,8 @@ def check_words(error: Any, expected: Mapping[str, Any]) -> None:
     assert error.message == (expected["message"] or None)
     if error.message:
         assert printable(error.message, 500) in str(error)
+
+
+def timeless(error: BaseException | None) -> str:
+    """What an error says, but for the seconds that a message may give, which differ a little."""
+    return re.sub(r"\d+\.\d+ s\b", "? s", repr(error))

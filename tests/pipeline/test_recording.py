@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import timeless
 
 import streamkit
 from streamkit import (
@@ -87,11 +87,6 @@ OPTIONS = StreamOptions(
     retry=None,
     limits=Limits(event=200_000, answer=10_000, error_body=20_000),
 )
-
-
-def timeless(error: BaseException | None) -> str:
-    """What an error says, but for the seconds that a message may give, which differ a little."""
-    return re.sub(r"\d+\.\d+ s\b", "? s", repr(error))
 
 
 @dataclass
