@@ -59,7 +59,11 @@ class Drain:
         run = self.run
         run.check_process()
         if not run.draining.acquire(blocking=False):
-            raise ConcurrencyError("two threads drain one stream", stream_id=run.id)
+            if not run.ended.is_set:
+                raise ConcurrencyError("two threads drain one stream", stream_id=run.id)
+            if run.error is not None:
+                raise run.error
+            return None  # who stopped the stream makes the last calls right now
         run.drainer = current_thread()
         try:
             if not run.begun:

@@ -20,6 +20,7 @@ from streamkit import (
     StreamOptions,
     wrap,
 )
+from streamkit.pipeline.consumer import open_drain
 from streamkit.testing import Cut, Gate, Hang, Reasoning, Repeat, Text, Usage
 
 WORDS = ["one", " two", " three", " four", " five"]
@@ -473,6 +474,30 @@ def test_callbacks_never_overlap_and_none_begins_after_close(
         assert drive == "iter" or busy.late == []
         assert not set(busy.late) & set(CONTENT)
         play.forget()
+
+
+def test_who_asks_while_a_cancel_makes_the_last_calls_finds_the_end(
+    play: Any, mode: str, run_in_thread: Callable[..., Any]
+) -> None:
+    stream = play([Text("tok"), Hang()], mode=mode)
+    told, asked = threading.Event(), threading.Event()
+
+    def last(_: Any) -> None:
+        told.set()
+        assert asked.wait(10)
+
+    stream.on_end(last)
+    drain = open_drain(stream._run)
+    assert drain is not None and drain.next()
+    cancel = run_in_thread(stream.cancel)
+    assert told.wait(10)
+    try:
+        assert drain.next() is None
+    finally:
+        asked.set()
+        cancel.result()
+        drain.leave()
+    assert stream.outcome == "cancelled"
 
 
 @pytest.mark.parametrize("verb", ["cancel", "close"])
