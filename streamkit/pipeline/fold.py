@@ -24,7 +24,6 @@ class Fold:
     def __init__(self) -> None:
         self._tail = Tail(Limits())
         self._known: dict[str, object] = {}
-        self._shed = 0
 
     def add(self, entry: Entry) -> None:
         """
@@ -40,11 +39,8 @@ class Fold:
             tail.feed([chunk], entry.ts, 0.0)
             tail.finish_reason = chunk.finish_reason or tail.finish_reason
             tail.model, tail.id = tail.model or chunk.model, tail.id or chunk.id
-            if chunk.kind == "gap":
-                self._shed += chunk.metadata.get("dropped", 0)
         elif entry.kind == "takeover" and entry.data.get("policy") == "restart":
             self._tail.forget()
-            self._shed = 0
         elif entry.kind in ("end", "cancelled"):
             self._end(end_from_json(entry.data))
         elif entry.kind == "failed":
@@ -56,4 +52,4 @@ class Fold:
 
     def result(self) -> Result:
         """The Result so far; ``outcome`` is None where no end was told."""
-        return replace(self._tail.result(), dropped=self._shed, **self._known)  # type: ignore[arg-type]
+        return replace(self._tail.result(), dropped=self._tail.shed, **self._known)  # type: ignore[arg-type]

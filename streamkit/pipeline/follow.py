@@ -74,8 +74,6 @@ class StoreSource:
         self.ears = Ears()
         #: How the stream ended, once it has.
         self.ending: Ending | None = None
-        #: Chunks that the publisher's own buffer had shed, as its gaps say.
-        self.shed = 0
         #: Where the chunks go: a stream that begins anew is forgotten there.
         self.tail: Tail | None = None
 
@@ -121,8 +119,6 @@ class StoreFeed(ItemFeed):
         chunk = self._read_entry(entry)
         if chunk is None:
             return []
-        if chunk.kind == "gap":
-            self._source.shed += chunk.metadata.get("dropped", 0)
         if self._source.marks:
             chunk.metadata["seq"] = entry.seq
         if chunk.kind != "text" or chunk.finish_reason:
@@ -184,10 +180,9 @@ class StoreFeed(ItemFeed):
         self._reader.finish_reason = None
         if entry.data.get("policy") == "restart":
             tail.forget()
-            self._source.shed = 0
             seam = Seam(entry.epoch, 0, "again")
         else:
-            seam = Seam(entry.epoch, len(tail.result().text), "appended")
+            seam = Seam(entry.epoch, tail.characters, "appended")
         return Chunk(kind="retry", metadata={"seam": seam})
 
     def close(self) -> None:
@@ -222,7 +217,7 @@ class FollowRun(ForeignRun):
     @override
     def settled_result(self, outcome: Outcome | None) -> Result:
         result = super().settled_result(outcome)
-        result = replace(result, dropped=result.dropped + self._followed.shed)
+        result = replace(result, dropped=result.dropped + self.tail.shed)
         ending = self._followed.ending
         if ending is None:
             return result

@@ -307,8 +307,8 @@ class Run(Report):
             error.stage = error.stage or ("body" if self._attempts.answered else "connect")
             error.elapsed = self._link.clocks.elapsed()
             if isinstance(self._source, HttpSource):
-                came = len(self.tail.result().text)
-                explain(error, came, carried=self.options.recovery is not None)
+                carried = self.options.recovery is not None
+                explain(error, self.tail.characters, carried=carried)
         self._failure = error
 
     # -- the end

@@ -108,6 +108,8 @@ class Tail:
         self.content = 0
         self._arguments = 0  # deltas of tool calls
         self._deltas_gone = 0  # of an answer that was made once more
+        #: Chunks that a buffer before this stream had shed, as its gaps say: that of a publisher.
+        self.shed = 0
         self.usage = Usage()
         self._spent: Usage | None = None  # by the attempts before this one
         self._seams: list[Seam] = []
@@ -241,7 +243,7 @@ class Tail:
         self._citations.clear()
         self._asked = False
         self._seams.clear()
-        self._size = self.content = self._arguments = self._deltas_gone = 0
+        self._size = self.content = self._arguments = self._deltas_gone = self.shed = 0
         self.usage = Usage()
         self.details = self.finish_reason = self.model = self.id = None
 
@@ -298,6 +300,11 @@ class Tail:
             model=self.model,
             id=self.id,
         )
+
+    @property
+    def characters(self) -> int:
+        """Of text, without joining it: that may be 64 MiB."""
+        return sum(map(len, tuple(self._text)))
 
     @property
     def deltas(self) -> int:
@@ -370,6 +377,8 @@ class Tail:
                 chunk.metadata["usage"] = self._spent + chunk.metadata["usage"]
             self.usage = chunk.metadata["usage"]
             self.details = chunk.metadata.get("details", self.details)
+        elif kind == "gap" and isinstance(dropped := chunk.metadata.get("dropped"), int):
+            self.shed += dropped
         elif kind == "retry" and isinstance(seam := chunk.metadata.get("seam"), Seam):
             self._seams.append(seam)
             if seam.how == "again":  # all of it, and what came without a text counts no more
