@@ -243,6 +243,7 @@ class Hooks:
 
 
 def length(chunk: Chunk) -> int:
+    """Characters of content: how large the batcher takes a chunk to be."""
     return len(chunk.content)
 
 
