@@ -9,7 +9,7 @@ What every test gets: a sealed network, a clean environment, and a check for wha
 An exception in a thread or in ``__del__`` needs no guard here: pytest makes a warning of it, and
 pyproject.toml makes errors of warnings.
 
-Fixtures to use: ``run_in_thread``, ``recordings``, ``time_scale``.
+Fixtures to use: ``run_in_thread``, ``until``, ``gone_folder``, ``recordings``, ``time_scale``.
 """
 
 from __future__ import annotations
@@ -227,6 +227,29 @@ def run_in_thread() -> Iterator[Callable[..., Task]]:
     for task in tasks:
         if not task.collected:
             task.result()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look again and again at what another thread does, for 10 s at most on an idle machine."""
+    end = time.monotonic() + 10 * TIME_SCALE
+    while not condition():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.001)
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], None]:
+    """``until(lambda: what another thread will make true)``; fails if it does not."""
+    return wait_until
+
+
+@pytest.fixture
+def gone_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder was removed, as by the next release of a server."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -224,7 +223,7 @@ def test_an_answer_that_could_not_be_carried_on_is_resumed_later(
 
 
 def test_an_answer_that_is_being_written_is_busy_until_it_is_cancelled(
-    serve: Any, store: Any
+    serve: Any, store: Any, until: Any
 ) -> None:
     server, recovery = serve([Text("Half"), Hang()]), StreamRecovery(store)
     where: dict[str, Any] = {"base_url": server.base_url("openai"), "api_key": "sk-12345678"}
@@ -236,7 +235,7 @@ def test_an_answer_that_is_being_written_is_busy_until_it_is_cancelled(
         recovery.resume("a", **where).wait(10)
     texts.close()  # type: ignore[attr-defined]
     assert answer.wait(10).outcome == "cancelled"
-    assert until(lambda: [info.state for info in recovery.recoverable()] == ["cancelled"])
+    until(lambda: [info.state for info in recovery.recoverable()] == ["cancelled"])
     with pytest.raises(ConfigurationError, match="give base_url"):
         recovery.resume("a", api_key="sk-12345678")
     with pytest.raises(
@@ -300,14 +299,6 @@ def test_a_killed_process_may_be_carried_on_before_its_lease_is_over(tmp_path: P
     assert store.claim("a", on_lost="takeover").epoch == 2
     assert recovery.recoverable() == []
     store.close()
-
-
-def until(holds: Callable[[], bool]) -> bool:
-    """Whether it comes to hold within 5 seconds: a reading thread has to leave first."""
-    end = monotonic() + 5
-    while not holds() and monotonic() < end:
-        sleep(0.001)
-    return holds()
 
 
 def list_lost(store: Any) -> None:

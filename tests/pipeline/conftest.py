@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -79,20 +78,6 @@ def mode(request: pytest.FixtureRequest) -> str:
 def threaded(request: pytest.FixtureRequest) -> str:
     """Each mode that has a reading thread."""
     return str(request.param)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Look again and again at what another thread does, for 10 s at most."""
-    end = monotonic() + 10
-    while not condition():
-        assert monotonic() < end, "it never came to that"
-        sleep(0.001)
-
-
-@pytest.fixture
-def until() -> Callable[[Callable[[], bool]], None]:
-    """``until(lambda: what another thread will make true)``; fails if it does not."""
-    return wait_until
 
 
 def collect(stream: Stream) -> tuple[str, BaseException | None]:

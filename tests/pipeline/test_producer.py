@@ -32,23 +32,15 @@ FLOOD = Text(pieces=LINES, burst=50)
 KERNEL = 12 << 20
 
 
-def wait_until_blocked(server: Any) -> None:
+def wait_until_blocked(until: Any, server: Any) -> None:
     """Until the server has waited for its client to read for a while."""
     request = server.wait_request()
-    for _ in range(5000):
-        if request.blocked > 0.2:
-            return
-        server.wait_finished(0.002)
-    raise AssertionError("the server was never held up")
+    until(lambda: request.blocked > 0.2)
 
 
-def wait_until_read(server: Any, stream: Stream) -> None:
+def wait_until_read(until: Any, server: Any, stream: Stream) -> None:
     """Until the stream has read all that the server has sent so far; it counts after it sends."""
-    for _ in range(1000):
-        if stream.metrics.bytes_received == server.requests[0].sent:
-            return
-        server.wait_finished(0.002)
-    raise AssertionError("the stream does not read on")
+    until(lambda: stream.metrics.bytes_received == server.requests[0].sent)
 
 
 # -- pressure
@@ -66,11 +58,13 @@ def wait_until_read(server: Any, stream: Stream) -> None:
     ],
     ids=str,
 )
-def test_a_consumer_that_stops_stops_the_server(play: Any, keywords: dict[str, Any]) -> None:
+def test_a_consumer_that_stops_stops_the_server(
+    play: Any, keywords: dict[str, Any], until: Any
+) -> None:
     stream = play([Repeat([Text("x" * 60_000, size=2000, burst=30)])], **keywords)
     loop = iter(stream)
     next(loop)
-    wait_until_blocked(play.server)
+    wait_until_blocked(until, play.server)
     written = play.server.bytes_written
     assert written < KERNEL
     assert len(stream.partial.text) < KERNEL
@@ -78,12 +72,12 @@ def test_a_consumer_that_stops_stops_the_server(play: Any, keywords: dict[str, A
     assert play.server.wait_disconnect(2) is not None
 
 
-def test_managed_pauses_the_read_before_the_buffer_is_full(play: Any) -> None:
+def test_managed_pauses_the_read_before_the_buffer_is_full(play: Any, until: Any) -> None:
     # One read brings 64 KiB at most, some 30 of these: from 0.8 of 1000 it cannot reach the brim.
     stream = play([Repeat([Text("x" * 2000)])], mode="managed", buffer=1000)
     loop = iter(stream)
     next(loop)
-    wait_until_blocked(play.server)
+    wait_until_blocked(until, play.server)
     ring = stream._run._ring
     assert 800 <= ring.stats().peak < 1000
     loop.close()
@@ -150,7 +144,7 @@ def test_a_lossy_policy_loses_display_and_never_the_answer(
     ("overflow", "kept"), [("drop", slice(0, 5)), ("overwrite", slice(-5, None))]
 )
 def test_drop_keeps_the_oldest_and_overwrite_the_newest(
-    play: Any, threaded: str, overflow: str, kept: slice
+    play: Any, threaded: str, overflow: str, kept: slice, until: Any
 ) -> None:
     script = [Text("first"), Gate(), FLOOD, Gate(), Ping(), Gate(), Usage()]
     stream = play(script, mode=threaded, buffer=5, overflow=overflow)
@@ -159,7 +153,7 @@ def test_drop_keeps_the_oldest_and_overwrite_the_newest(
         play.server.wait_gate()
         play.server.release()
         play.server.wait_gate()
-        wait_until_read(play.server, stream)
+        wait_until_read(until, play.server, stream)
     with_gap = [stream.get(5) for _ in range(6)]
     assert [c.content for c in with_gap if c.kind == "text"] == list(LINES[kept])
     (gap,) = [c for c in with_gap if c.kind == "gap"]
@@ -195,12 +189,12 @@ def test_coalesce_loses_nothing(play: Any, threaded: str) -> None:
     check_account(stream)
 
 
-def test_a_lossy_policy_never_pauses_the_read(play: Any) -> None:
+def test_a_lossy_policy_never_pauses_the_read(play: Any, until: Any) -> None:
     # With the read paused at the water mark there would be nothing to shed.
     stream = play([Text("first"), FLOOD, Gate()], mode="managed", buffer=5, overflow="drop")
     assert stream.get(5).content == "first"
     play.server.wait_gate()
-    wait_until_read(play.server, stream)
+    wait_until_read(until, play.server, stream)
     play.server.release()
     assert "".join(LINES) in stream.partial.text
 
@@ -243,7 +237,7 @@ def leave_by_get(stream: Stream) -> int:
 @pytest.mark.parametrize("name", SCRIPTS)
 @pytest.mark.parametrize("drain", [leave_by_loop, leave_by_batches, leave_by_get])
 def test_the_account_balances_after_every_ending(
-    play: Any, mode: str, overflow: str, name: str, drain: Callable[[Stream], int]
+    play: Any, mode: str, overflow: str, name: str, drain: Callable[[Stream], int], until: Any
 ) -> None:
     # Only what hangs may run out of time; elsewhere a slow machine would end the stream early.
     hangs = name == "a clock"
@@ -259,7 +253,7 @@ def test_the_account_balances_after_every_ending(
     if mode == "direct" or overflow == "block":
         assert metrics.chunks_received == metrics.chunks_delivered
     if not hangs:
-        wait_until_read(play.server, stream)
+        wait_until_read(until, play.server, stream)
     if error is not None:
         assert error.partial.dropped == stream.partial.dropped == metrics.chunks_dropped
         assert metrics.errors == 1
@@ -374,7 +368,7 @@ def check_counts(metrics: Any, delivered: int, dropped: int) -> None:
     assert metrics.chunks_dropped == dropped == metrics.chunks_received - delivered
 
 
-def test_an_open_batch_at_a_cancel_counts_as_dropped(play: Any, threaded: str) -> None:
+def test_an_open_batch_at_a_cancel_counts_as_dropped(play: Any, threaded: str, until: Any) -> None:
     stream = play(
         [Text("one two three four"), Gate()], mode=threaded, batch=BatchConfig(size=9, timeout=None)
     )
@@ -382,7 +376,7 @@ def test_an_open_batch_at_a_cancel_counts_as_dropped(play: Any, threaded: str) -
     batches: list[Any] = []
     stream.on_batch(batches.append).on_end(ends.append).start()
     play.server.wait_gate()
-    wait_until_read(play.server, stream)
+    wait_until_read(until, play.server, stream)
     stream.cancel()
     stream.close()
     assert batches == []

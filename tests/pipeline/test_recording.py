@@ -460,13 +460,8 @@ def test_a_disk_that_fails_leaves_the_stream_alone(
 # What is refused, before anything is sent.
 
 
-def test_a_relative_name_in_a_folder_that_is_gone_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
+@pytest.mark.usefixtures("gone_folder")
+def test_a_relative_name_in_a_folder_that_is_gone_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="in a folder that exists"):
         streamkit.stream("openai/x", "hi", api_key="none", record="answer.jsonl")
     with pytest.raises(ConfigurationError, match="in a folder that exists"):

@@ -74,13 +74,8 @@ def test_a_bad_url_is_refused(url: str, says: str) -> None:
     assert "host" not in str(caught.value), "what follows the scheme may be a password"
 
 
-def test_a_relative_path_in_a_folder_that_is_gone_is_an_outage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gone = tmp_path / "gone"
-    gone.mkdir()
-    monkeypatch.chdir(gone)
-    gone.rmdir()
+@pytest.mark.usefixtures("gone_folder")
+def test_a_relative_path_in_a_folder_that_is_gone_is_an_outage() -> None:
     for opened in (lambda: open_store("sqlite:///x.db"), lambda: SqliteStore("x.db")):
         with pytest.raises(StoreUnavailable, match=r"'x\.db' cannot be used"):
             opened()
