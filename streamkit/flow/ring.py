@@ -330,8 +330,9 @@ class StreamBuffer(Generic[T]):
 
     @property
     def dropped(self) -> int:
-        """Items that nobody got; as of a moment ago."""
-        return self.stats().dropped if self._aborted else self._slots.dropped
+        """Items that nobody got; as of a moment ago. Takes no lock."""
+        slots = self._slots
+        return slots.dropped + (slots.size if self._aborted else 0)
 
     @property
     def merged(self) -> int:
